@@ -1,0 +1,269 @@
+/*
+ * The end of processes: SIGCHLD, what is left of a tree, and the reaping.
+ * A child is looked at first and reaped last, so that its number, and that of
+ * its group, cannot be anybody else's while they are signalled.
+ */
+#include <sys/types.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "log.h"
+
+#include "supervisor.h"
+
+static struct event	 reap_ev;
+static struct tree	 reap_tree;
+
+/* --- whose is it ----------------------------------------------------------- */
+static struct service *
+owner_by_session(pid_t sid, int *build)
+{
+	struct service	*s;
+
+	SERVICE_FOREACH(s) {
+		*build = s->build.sid == sid;
+		if (s->run.sid == sid || s->build.sid == sid)
+			return (s);
+	}
+	TAILQ_FOREACH(s, &sup.orphans, orphan_entry) {
+		*build = s->build.sid == sid;
+		if (s->run.sid == sid || s->build.sid == sid)
+			return (s);
+	}
+	return (NULL);
+}
+
+static struct service *
+owner_of(const struct treeproc *p, const struct tree *t, int *build)
+{
+	const struct child	*c;
+	struct service		*s;
+	size_t			 i;
+
+	if ((c = child_find(p->root)) != NULL) {
+		*build = c->kind != CHILD_RUN;
+		return (c->svc);
+	}
+	if ((s = owner_by_session(p->sid, build)) != NULL)
+		return (s);
+	if ((s = tree_marked(p->pid, build)) != NULL)
+		return (s);
+	/* Its own marks may be gone; those of the one it came from count. */
+	for (i = 0; i < t->n; i++)
+		if (t->v[i].pid == p->root && p->root != p->pid)
+			return (owner_of(&t->v[i], t, build));
+	return (NULL);
+}
+
+/*
+ * Signal every process of this service (or of its build) that is not in the
+ * group already signalled.  Returns how many there are; sig 0 only counts.
+ */
+static unsigned int
+tree_kill(struct service *s, int want_build, int sig, pid_t group)
+{
+	struct tree	*t = &reap_tree;
+	unsigned int	 n = 0;
+	size_t		 i;
+	int		 build = 0;
+
+	tree_scan(t);
+	for (i = 0; i < t->n; i++) {
+		if (owner_of(&t->v[i], t, &build) != s || build != want_build)
+			continue;
+		n++;
+		if (sig == 0 || (group != 0 && t->v[i].pgid == group))
+			continue;
+		if (child_find(t->v[i].pid) == NULL)
+			log_debug("%s: signal %d to pid %d (%s)", s->st.name,
+			    sig, (int)t->v[i].pid, t->v[i].comm);
+		tree_signal(&t->v[i], sig);
+	}
+	return (n);
+}
+
+unsigned int
+reap_kill(struct service *s, int build, int sig)
+{
+	struct child	*c = build ? &s->build : &s->run;
+
+	/* The group first: it is one step for the kernel. */
+	if (c->pid != 0)
+		kill(-c->pid, sig);
+	return (tree_kill(s, build, sig, c->pid));
+}
+
+unsigned int
+reap_left(struct service *s)
+{
+	return (tree_kill(s, 0, 0, 0));
+}
+
+/* Name those that are still there, for the message. */
+void
+reap_survivors(struct service *s, char *buf, size_t size)
+{
+	struct tree	*t = &reap_tree;
+	size_t		 i, len = 0;
+	int		 build = 0, n;
+
+	buf[0] = '\0';
+	tree_scan(t);
+	for (i = 0; i < t->n && len < size; i++) {
+		if (owner_of(&t->v[i], t, &build) != s || build)
+			continue;
+		n = snprintf(buf + len, size - len, "%spid %d (%s)",
+		    len > 0 ? ", " : "", (int)t->v[i].pid, t->v[i].comm);
+		if (n < 0)
+			return;
+		len += n;
+	}
+}
+
+/* keepd's own end: whoever is still below us goes. */
+unsigned int
+reap_kill_all(void)
+{
+	struct tree	*t = &reap_tree;
+	size_t		 i;
+
+	tree_scan(t);
+	for (i = 0; i < t->n; i++)
+		tree_signal(&t->v[i], SIGKILL);
+	return (t->n);
+}
+
+/* --- one exit -------------------------------------------------------------- */
+static void
+reap_pid(pid_t pid)
+{
+	siginfo_t	 si;
+
+	while (waitid(P_PID, pid, &si, WEXITED | WNOHANG) == -1 &&
+	    errno == EINTR)
+		continue;
+}
+
+static void
+reap_build(struct child *c, int code, int sig)
+{
+	struct service	*s = c->svc;
+
+	/* A build that has ended leaves nobody in its group behind. */
+	if (s->aborted || s->timed_out)
+		reap_kill(s, 1, SIGKILL);
+	else
+		kill(-c->pid, SIGKILL);
+	reap_pid(c->pid);
+	child_forget(c);
+	c->sid = 0;
+	build_exited(s, code, sig);
+}
+
+static void
+reap_main(struct child *c, int code, int sig)
+{
+	struct service	*s = c->svc;
+	unsigned int	 left = 0;
+
+	if (tree_strays()) {
+		if (s->st.state == ST_STOPPING && !s->killed)
+			left = reap_left(s);	/* they have been asked to go */
+		else if ((left = reap_left(s)) > 0)
+			reap_kill(s, 0, SIGKILL);
+	}
+	reap_pid(c->pid);
+	child_forget(c);
+	if (left == 0)
+		c->sid = 0;
+	service_exited(s, code, sig, left != 0);
+}
+
+static void
+reap_child(struct child *c, const siginfo_t *si)
+{
+	int	 code = -1, sig = 0;
+
+	if (si->si_code == CLD_EXITED)
+		code = si->si_status;
+	else
+		sig = si->si_status;
+	spawn_settle(c);
+	if (c->kind == CHILD_RUN)
+		reap_main(c, code, sig);
+	else
+		reap_build(c, code, sig);
+}
+
+/* A stray has ended: whose tree may be gone now? */
+static void
+reap_check_service(struct service *s)
+{
+	if (!s->sweeping)
+		return;
+	if (s->killed ? reap_kill(s, 0, SIGKILL) : reap_left(s))
+		return;
+	s->sweeping = 0;
+	s->run.sid = 0;
+	service_tree_gone(s);
+}
+
+static void
+reap_check_all(void)
+{
+	struct service	*s, *next;
+
+	for (s = service_next(NULL); s != NULL; s = next) {
+		next = service_next(s);
+		reap_check_service(s);
+	}
+	TAILQ_FOREACH_SAFE(s, &sup.orphans, orphan_entry, next)
+		reap_check_service(s);
+	supervisor_check_stopped();
+}
+
+static void
+reap_all(evutil_socket_t fd, short what, void *arg)
+{
+	struct child	*c;
+	siginfo_t	 si;
+	int		 strays = 0;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	for (;;) {
+		memset(&si, 0, sizeof(si));
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == -1) {
+			if (errno == EINTR)
+				continue;
+			break;
+		}
+		if (si.si_pid == 0)
+			break;
+		if ((c = child_find(si.si_pid)) != NULL)
+			reap_child(c, &si);
+		else {
+			reap_pid(si.si_pid);
+			strays = 1;
+		}
+	}
+	if (strays)
+		reap_check_all();
+}
+
+void
+reap_init(void)
+{
+	/* Whoever loses its parent below us becomes our child. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
+		log_warn("child subreaper");
+	evsignal_assign(&reap_ev, sup.base, SIGCHLD, reap_all, NULL);
+	if (event_priority_set(&reap_ev, 0) == -1 ||
+	    event_add(&reap_ev, NULL) == -1)
+		fatal("SIGCHLD");
+}

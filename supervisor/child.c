@@ -89,8 +89,8 @@ child_set_user(const struct launch *l)
 	sandbox_service();
 	if (l->umask != UMASK_KEEP)
 		umask(l->umask);
-	if (l->drop && privdrop_service(l->uid, l->gid, l->groups, l->ngroups,
-	    &stage) == -1)
+	if (privdrop_service(l->uid, l->gid, l->groups, l->ngroups, &stage) ==
+	    -1)
 		child_fail(STAGE_USER, errno, stage);
 	if (chdir(l->directory) == -1)
 		child_fail(STAGE_DIRECTORY, errno, l->directory);

@@ -49,7 +49,6 @@ struct launch {
 	int		 rust_binary;	/* argv[0] is to be found */
 	int		 direnv;	/* enum tri */
 	uint32_t	 umask;
-	int		 drop;		/* become uid, gid, groups */
 	uid_t		 uid;
 	gid_t		 gid;
 	const gid_t	*groups;

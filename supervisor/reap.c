@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
@@ -37,6 +39,77 @@ owner_by_session(pid_t sid, int *build)
 	return (NULL);
 }
 
+/*
+ * Seen below a main process when its stop began.  Later it may be our own
+ * child, in a session of its own and without a mark.
+ */
+struct seen {
+	pid_t		 pid;
+	uint64_t	 start;
+	struct service	*svc;
+	int		 build;
+};
+static struct seen	*seen;
+static size_t		 nseen, seen_size;
+
+static struct seen *
+seen_find(const struct treeproc *p)
+{
+	size_t	 i;
+
+	for (i = 0; i < nseen; i++)
+		if (seen[i].pid == p->pid && seen[i].start == p->start)
+			return (&seen[i]);
+	return (NULL);
+}
+
+static void
+seen_add(const struct treeproc *p, struct service *s, int build)
+{
+	struct seen	*v;
+
+	if (seen_find(p) != NULL)
+		return;
+	if (nseen == seen_size) {
+		v = reallocarray(seen, seen_size + 64, sizeof(*v));
+		if (v == NULL)
+			return;		/* its marks will have to do */
+		seen = v;
+		seen_size += 64;
+	}
+	seen[nseen].pid = p->pid;
+	seen[nseen].start = p->start;
+	seen[nseen].svc = s;
+	seen[nseen++].build = build;
+}
+
+void
+reap_forget(const struct service *s)
+{
+	size_t	 i, n = 0;
+
+	for (i = 0; i < nseen; i++)
+		if (seen[i].svc != s)
+			seen[n++] = seen[i];
+	nseen = n;
+}
+
+/* Of a process whose direct ancestor among our children is a stray. */
+static struct service *
+owner_of_stray(const struct treeproc *p, int *build)
+{
+	const struct seen	*e;
+	struct service		*s;
+
+	if ((s = owner_by_session(p->sid, build)) != NULL)
+		return (s);
+	if ((e = seen_find(p)) != NULL) {
+		*build = e->build;
+		return (e->svc);
+	}
+	return (tree_marked(p->pid, build));
+}
+
 static struct service *
 owner_of(const struct treeproc *p, const struct tree *t, int *build)
 {
@@ -48,59 +121,63 @@ owner_of(const struct treeproc *p, const struct tree *t, int *build)
 		*build = c->kind != CHILD_RUN;
 		return (c->svc);
 	}
-	if ((s = owner_by_session(p->sid, build)) != NULL)
-		return (s);
-	if ((s = tree_marked(p->pid, build)) != NULL)
+	if ((s = owner_of_stray(p, build)) != NULL || p->root == p->pid)
 		return (s);
 	/* Its own marks may be gone; those of the one it came from count. */
 	for (i = 0; i < t->n; i++)
-		if (t->v[i].pid == p->root && p->root != p->pid)
-			return (owner_of(&t->v[i], t, build));
+		if (t->v[i].pid == p->root)
+			return (owner_of_stray(&t->v[i], build));
 	return (NULL);
 }
 
-/*
- * Signal every process of this service (or of its build) that is not in the
- * group already signalled.  Returns how many there are; sig 0 only counts.
- */
-static unsigned int
-tree_kill(struct service *s, int want_build, int sig, pid_t group)
+/* Keep of the scan what belongs to this service, or to its build. */
+static void
+tree_select(struct tree *t, struct service *s, int want_build)
 {
-	struct tree	*t = &reap_tree;
-	unsigned int	 n = 0;
-	size_t		 i;
-	int		 build = 0;
+	size_t	 i, n = 0;
+	int	 build = 0;
 
-	tree_scan(t);
-	for (i = 0; i < t->n; i++) {
-		if (owner_of(&t->v[i], t, &build) != s || build != want_build)
-			continue;
-		n++;
-		if (sig == 0 || (group != 0 && t->v[i].pgid == group))
-			continue;
-		if (child_find(t->v[i].pid) == NULL)
-			log_debug("%s: signal %d to pid %d (%s)", s->st.name,
-			    sig, (int)t->v[i].pid, t->v[i].comm);
-		tree_signal(&t->v[i], sig);
-	}
-	return (n);
+	tree_scan(t, s);
+	for (i = 0; i < t->n; i++)
+		t->v[i].wanted = owner_of(&t->v[i], t, &build) == s &&
+		    build == want_build;
+	for (i = 0; i < t->n; i++)
+		if (t->v[i].wanted)
+			t->v[n++] = t->v[i];
+	t->n = n;
 }
 
+/*
+ * Signal every process of this service (or of its build).  Who they are is
+ * found out before the first of them can die and leave its children to us.
+ */
 unsigned int
 reap_kill(struct service *s, int build, int sig)
 {
-	struct child	*c = build ? &s->build : &s->run;
+	struct tree	*t = &reap_tree;
+	pid_t		 group = build ? s->build.pid : s->run.pid;
+	size_t		 i;
 
-	/* The group first: it is one step for the kernel. */
-	if (c->pid != 0)
-		kill(-c->pid, sig);
-	return (tree_kill(s, build, sig, c->pid));
+	tree_select(t, s, build);
+	for (i = 0; i < t->n; i++)
+		seen_add(&t->v[i], s, build);
+	if (group != 0)
+		kill(-group, sig);
+	for (i = 0; i < t->n; i++) {
+		if (group != 0 && t->v[i].pgid == group)
+			continue;
+		log_debug("%s: signal %d to pid %d (%s)", s->st.name, sig,
+		    (int)t->v[i].pid, t->v[i].comm);
+		tree_signal(&t->v[i], sig);
+	}
+	return (t->n);
 }
 
 unsigned int
 reap_left(struct service *s)
 {
-	return (tree_kill(s, 0, 0, 0));
+	tree_select(&reap_tree, s, 0);
+	return (reap_tree.n);
 }
 
 /* Name those that are still there, for the message. */
@@ -109,13 +186,11 @@ reap_survivors(struct service *s, char *buf, size_t size)
 {
 	struct tree	*t = &reap_tree;
 	size_t		 i, len = 0;
-	int		 build = 0, n;
+	int		 n;
 
 	buf[0] = '\0';
-	tree_scan(t);
+	tree_select(t, s, 0);
 	for (i = 0; i < t->n && len < size; i++) {
-		if (owner_of(&t->v[i], t, &build) != s || build)
-			continue;
 		n = snprintf(buf + len, size - len, "%spid %d (%s)",
 		    len > 0 ? ", " : "", (int)t->v[i].pid, t->v[i].comm);
 		if (n < 0)
@@ -131,7 +206,7 @@ reap_kill_all(void)
 	struct tree	*t = &reap_tree;
 	size_t		 i;
 
-	tree_scan(t);
+	tree_scan(t, NULL);
 	for (i = 0; i < t->n; i++)
 		tree_signal(&t->v[i], SIGKILL);
 	return (t->n);

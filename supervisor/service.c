@@ -424,6 +424,7 @@ service_tree_gone(struct service *s)
 {
 	evtimer_del(&s->timer);
 	s->sweeping = 0;
+	reap_forget(s);
 	if (s->st.state == ST_FAILED || s->st.state == ST_STOPPED)
 		supervisor_check_stopped();	/* a survivor went at last */
 	else if (s->op == VERB_STOP)
@@ -775,6 +776,7 @@ service_free(struct service *s)
 	wait_gone(s);
 	logs_forget(s);
 	push_forget(s);
+	reap_forget(s);
 	conf_unref(s->conf);
 	conf_unref(s->used);
 	free(s->events);

@@ -303,6 +303,7 @@ unsigned int	 reap_kill(struct service *, int build, int sig);
 unsigned int	 reap_left(struct service *);	/* processes still there */
 void		 reap_survivors(struct service *, char *, size_t);
 unsigned int	 reap_kill_all(void);
+void		 reap_forget(const struct service *);	/* its tree is gone */
 
 /* --- build.c --------------------------------------------------------------- */
 void		 build_want(struct service *);		/* queue for a slot */
@@ -417,6 +418,7 @@ struct treeproc {
 	pid_t		 sid;
 	uint64_t	 start;		/* clock ticks since boot */
 	char		 comm[16];
+	int		 wanted;	/* reap.c's own mark */
 };
 struct tree {
 	struct treeproc	*v;
@@ -426,8 +428,9 @@ struct tree {
 int		 tree_init(void);
 /* 1: we have a direct child that is none of struct child's; 0: not. */
 int		 tree_strays(void);
-/* All our descendants.  The array belongs to the tree and is used again. */
-void		 tree_scan(struct tree *);
+/* Our descendants, without what descends from other services' children when
+ * one is given.  The array belongs to the tree and is used again. */
+void		 tree_scan(struct tree *, const struct service *);
 /* The service that a process of ours was started for, by its marks. */
 struct service	*tree_marked(pid_t, int *build);
 /* Signal exactly this process, if it still is this one. */

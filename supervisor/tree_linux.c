@@ -137,8 +137,9 @@ proc_stat(pid_t pid, struct treeproc *p, int *threads)
 
 /* --- the whole tree -------------------------------------------------------- */
 struct collect {
-	struct tree	*tree;
-	pid_t		 root;		/* 0: each is its own */
+	struct tree		*tree;
+	const struct service	*only;
+	pid_t			 root;		/* 0: each is its own */
 };
 
 static int	collect_children(struct collect *, pid_t, int);
@@ -173,6 +174,19 @@ collect_one(pid_t pid, void *arg)
 	p->root = c->root == 0 ? pid : c->root;
 	c->tree->n++;
 	return (0);
+}
+
+/* A direct child; those known to belong to others are left out. */
+static int
+collect_root(pid_t pid, void *arg)
+{
+	const struct collect	*c = arg;
+	const struct child	*child;
+
+	if (c->only != NULL && (child = child_find(pid)) != NULL &&
+	    child->svc != c->only)
+		return (0);
+	return (collect_one(pid, arg));
 }
 
 static void
@@ -214,15 +228,15 @@ collect_children(struct collect *c, pid_t pid, int threads)
 
 /* The array is the work list at the same time; zombies drop out at the end. */
 void
-tree_scan(struct tree *t)
+tree_scan(struct tree *t, const struct service *only)
 {
-	struct collect	 c = { t, 0 };
+	struct collect	 c = { t, only, 0 };
 	struct treeproc	 p;
 	size_t		 i, n = 0;
 	int		 threads;
 
 	t->n = 0;
-	children_each(own_children, collect_one, &c);
+	children_each(own_children, collect_root, &c);
 	for (i = 0; i < t->n; i++) {
 		p = t->v[i];
 		if (proc_stat(p.pid, &p, &threads) == -1)

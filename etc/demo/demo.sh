@@ -12,10 +12,7 @@ keepd=
 
 cleanup() {
 	trap - EXIT INT TERM
-	if [ -n "$keepd" ]; then
-		kill -TERM "$keepd" 2>/dev/null || true
-		wait "$keepd" 2>/dev/null || true
-	fi
+	[ -z "$keepd" ] || keepctl -q shutdown || kill -TERM "$keepd" || true
 	rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -26,6 +23,12 @@ if ! [ -t 1 ] || [ -n "${NO_COLOR:-}" ]; then
 	say() { printf '\n%s\n' "$*"; }
 fi
 run() { printf '$ %s\n' "$*"; "$@"; }
+
+# Every client runs as keepd's own user, which is what gives it authority.
+keepctl() {
+	# shellcheck disable=SC2086	# a command prefix
+	$as "$dir/keepd/bin/keepctl" "$@"
+}
 
 # Root would need the users of system mode; the demo is what a developer sees,
 # so it gives root away.
@@ -41,27 +44,24 @@ cp etc/demo/Makefile etc/demo/hello.c etc/demo/keepd.conf etc/demo/worker.sh \
 [ -z "$as" ] || chown -R nobody:nogroup "$dir/project" "$dir/home" "$dir/run"
 export KEEPD_SOCKET=$dir/run/keepd.sock
 export XDG_STATE_HOME=$dir/home/state XDG_RUNTIME_DIR=$dir/run
-PATH=$dir/keepd/bin:$PATH
 
-say "1. keepd starts, in the foreground, on the project in $dir/project"
+say "1. keepd starts on the project in $dir/project"
 port=8947
 while :; do
-	mkfifo "$dir/ready"
-	# keepd's own log goes to a file; the line "ready" is what we wait for.
 	# shellcheck disable=SC2086	# a command prefix
-	(cd "$dir/project" && exec $as "$dir/keepd/sbin/keepd" -d \
-	    -D "port=$port" -s "$KEEPD_SOCKET" "$dir/project") \
-	    >"$dir/log" 2> >(tee "$dir/err" | grep -m1 -E 'ready|in use' \
-	    >"$dir/ready"; cat >/dev/null) &
-	keepd=$!
-	read -r line <"$dir/ready" || line=
-	rm -f "$dir/ready"
-	case $line in
-	*"in use"*) wait "$keepd" || true; port=$((port + 1)) ;;
-	*ready*) break ;;
-	*) cat "$dir/err" >&2; echo "demo: keepd did not start" >&2; exit 1 ;;
-	esac
+	if (cd "$dir/project" && exec $as "$dir/keepd/sbin/keepd" \
+	    -D "port=$port" -s "$KEEPD_SOCKET" "$dir/project") 2>"$dir/err"
+	then
+		break
+	elif grep -q 'in use' "$dir/err" && [ "$port" -lt 8967 ]; then
+		port=$((port + 1))
+	else
+		cat "$dir/err" >&2
+		echo "demo: keepd did not start" >&2
+		exit 1
+	fi
 done
+keepd=$(keepctl -j version | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p')
 url=http://127.0.0.1:$port/mcp
 run keepctl wait hello --ready --timeout 60s
 run keepctl status
@@ -87,7 +87,8 @@ run keepctl search worker 'error' -C 1 --run -2
 
 call() {	# call TOOL ARGUMENTS: tools/call, as the 2026-07-28 revision has it
 	printf '$ curl %s  (tools/call %s %s)\n' "$url" "$1" "$2"
-	curl -sS --max-time 120 "$url" -H 'Content-Type: application/json' \
+	# shellcheck disable=SC2086	# a command prefix
+	$as curl -sS --max-time 120 "$url" -H 'Content-Type: application/json' \
 	    -H 'Accept: application/json, text/event-stream' \
 	    -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' \
 	    -H "Mcp-Name: $1" -d '{"jsonrpc":"2.0","id":1,"method":"tools/call",
@@ -110,7 +111,6 @@ run keepctl events hello | tail -n 8
 
 say "6. keepd stops: services first, then itself"
 run keepctl shutdown
-wait "$keepd" || true
 keepd=
 echo
 echo "demo: done.  Next: README.md, \"Five minutes\"."

@@ -219,8 +219,10 @@ owner_check(const char *path, const char *sock)
 		err(CTL_NO_DAEMON, "cannot look at %s", path);
 	if (st.st_uid != 0 && st.st_uid != geteuid())
 		errx(CTL_DENIED, "%s belongs to uid %u, neither to root nor to "
-		    "you: will not trust what answers at %s", path,
-		    (unsigned int)st.st_uid, sock);
+		    "you, so that nobody knows who answers%s%s: ask as that "
+		    "user", path, (unsigned int)st.st_uid,
+		    strcmp(path, sock) == 0 ? "" : " at ",
+		    strcmp(path, sock) == 0 ? "" : sock);
 	return (st.st_uid);
 }
 

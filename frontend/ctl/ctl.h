@@ -115,8 +115,9 @@ void	 result_warn(const struct result *);
 /* A fresh string: bytes from outside made fit for a terminal. */
 char	*clean_text(const char *);
 void	 json_line(json_t *);		/* prints and takes it */
-/* The answer to one RESULT as the program's: text or JSON; exit status. */
-int	 result_finish(const struct options *, struct client *);
+/* Prints the RESULT that comes, as text (or this one, if it brings none) or
+ * JSON; its exit status. */
+int	 result_finish(const struct options *, struct client *, const char *);
 
 /* --- table.c ------------------------------------------------------------- */
 enum colour {
@@ -129,6 +130,7 @@ struct column {
 	int		 right;		/* aligned */
 	int		 least;		/* may shrink to; 0: not at all */
 	int		 drop;		/* goes first, the greater; 0: never */
+	int		 hide;		/* not there while all cells are "-" */
 };
 
 struct table;

@@ -129,7 +129,11 @@ query_take(struct client *c, struct query *q)
 	struct wire_u32		 credit;
 	const char		*text;
 
-	if (line_next(&f->pos, &f->left, &line, &text) != 1 || f->left > 0)
+	if (line_next(&f->pos, &f->left, &line, &text) != 1)
+		return;
+	q->last_run = line.run;
+	q->last_line = line.line;
+	if (f->left > 0)
 		return;
 	credit.value = f->size;
 	TAILQ_REMOVE(&q->frames, f, entry);
@@ -164,7 +168,7 @@ queries_dispatch(struct queries *qs, struct imsg *imsg)
 }
 
 int
-query_exit(const struct query *q)
+query_exit(const struct query *q, int several)
 {
 	uint32_t	 code = q->end.code;
 
@@ -173,6 +177,11 @@ query_exit(const struct query *q)
 		    q->name, (unsigned long long)q->end.lost);
 	if (q->end.truncated)
 		warnx("%s: stopped at the limit of --max-bytes", q->name);
+	if (code == END_NO_SUCH_RUN && q->end.runs == 0) {
+		if (!several)
+			warnx("%s: has not run yet", q->name);
+		return (CTL_OK);
+	}
 	if (end_exits[code] != CTL_OK)
 		warnx("%s: %s", q->name, *q->text != '\0' ? q->text :
 		    end_texts[code]);
@@ -201,6 +210,7 @@ query_data(struct query *q, struct imsg *imsg)
 	f->pos = f->data;
 	f->left = f->size;
 	TAILQ_INSERT_TAIL(&q->frames, f, entry);
+	q->tries = 0;
 }
 
 static void

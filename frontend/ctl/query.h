@@ -17,6 +17,9 @@ struct query {
 	const char		*pattern;	/* NULL: none; not owned */
 	struct wire_ctlquery	 wire;
 	struct frame_list	 frames;
+	uint32_t		 last_run;	/* of the last line taken */
+	uint64_t		 last_line;
+	int			 tries;		/* to go on, since data came */
 	int			 ended;
 	struct wire_end		 end;
 	char			*text;		/* of the end, cleaned */
@@ -37,8 +40,9 @@ int	 query_peek(struct query *, struct wire_line *, const char **);
 void	 query_take(struct client *, struct query *);
 /* Takes a frame of any of the queries and frees it. */
 void	 queries_dispatch(struct queries *, struct imsg *);
-/* What the end means as exit status; says on stderr what went wrong. */
-int	 query_exit(const struct query *);
+/* What the end means as exit status; says on stderr what went wrong, and
+ * that a service has not run yet unless it is one of several. */
+int	 query_exit(const struct query *, int several);
 
 /* How lines are shown. */
 struct printer {

@@ -221,7 +221,7 @@ json_line(json_t *value)
 }
 
 int
-result_finish(const struct options *o, struct client *c)
+result_finish(const struct options *o, struct client *c, const char *done)
 {
 	struct imsg	 imsg;
 	struct result	 r;
@@ -235,8 +235,8 @@ result_finish(const struct options *o, struct client *c)
 	if (given(o, OPT_JSON))
 		json_line(json_pack("{s:b,s:s,s:s}", "ok", status == CTL_OK,
 		    "code", proto_result_name(r.wire.code), "text", r.text));
-	else if (status == CTL_OK && *r.text != '\0' && !given(o, OPT_BRIEF))
-		puts(r.text);
+	else if (status == CTL_OK && !given(o, OPT_BRIEF))
+		puts(*r.text != '\0' ? r.text : done);
 	if (status != CTL_OK)
 		result_warn(&r);
 	result_clear(&r);

@@ -32,6 +32,7 @@ struct table {
 static size_t	glyph(const char *, size_t *);
 static void	cell_add(struct table *, enum colour, char *);
 static void	widths_measure(struct table *);
+static int	column_empty(const struct table *, size_t);
 static size_t	widths_total(const struct table *);
 static void	widths_shrink(struct table *, size_t);
 static int	widths_drop(struct table *);
@@ -156,6 +157,20 @@ widths_measure(struct table *t)
 		if (t->cells[i].width > *w)
 			*w = t->cells[i].width;
 	}
+	for (i = 0; i < t->ncolumns; i++)
+		if (t->columns[i].hide && column_empty(t, i))
+			t->widths[i] = 0;
+}
+
+static int
+column_empty(const struct table *t, size_t column)
+{
+	size_t	 i;
+
+	for (i = t->ncolumns + column; i < t->ncells; i += t->ncolumns)
+		if (strcmp(t->cells[i].text, "-") != 0)
+			return (0);
+	return (1);
 }
 
 static size_t

@@ -237,7 +237,7 @@ answer_print(const struct result *r, const char *name)
 	else
 		printf("%s: %s done", name, proto_verb_name(w->verb));
 	printf("%s (", colour(COLOUR_DIM));
-	if (w->new_pid != 0)
+	if (w->new_pid != 0 && strstr(r->text, "pid ") == NULL)
 		printf("pid %u, ", w->new_pid);
 	fputs(duration_text(w->elapsed_ms, took, sizeof(took)), stdout);
 	if (w->old_pid != 0 && w->new_pid != 0)

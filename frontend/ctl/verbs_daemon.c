@@ -33,7 +33,7 @@ verb_mode(const struct options *o)
 	c = client_open(o);
 	if (o->argc == 1) {
 		client_send(c, IMSG_CTL_MODE, 0, &mode, sizeof(mode), NULL, 0);
-		status = result_finish(o, c);
+		status = result_finish(o, c, "done");
 	} else if (given(o, OPT_JSON))
 		json_line(json_pack("{s:s}", "mode",
 		    proto_mode_name(client_welcome(c)->mode)));
@@ -54,7 +54,8 @@ verb_reload(const struct options *o)
 	c = client_open(o);
 	client_send(c, IMSG_CTL_RELOAD, 0, NULL, 0, NULL, 0);
 	/* What is wrong then is not our command line. */
-	if ((status = result_finish(o, c)) == CTL_USAGE)
+	if ((status = result_finish(o, c, "the configuration is in force")) ==
+	    CTL_USAGE)
 		status = CTL_FAILED;
 	client_close(c);
 	return (status);
@@ -67,7 +68,7 @@ verb_shutdown(const struct options *o)
 	int		 status;
 
 	client_send(c, IMSG_CTL_SHUTDOWN, 0, NULL, 0, NULL, 0);
-	status = result_finish(o, c);
+	status = result_finish(o, c, "keepd is stopping");
 	if (status == CTL_OK && !given(o, OPT_NOWAIT))
 		socket_wait(c, given(o, OPT_TIMEOUT) ?
 		    o->number[OPT_TIMEOUT] : 0);

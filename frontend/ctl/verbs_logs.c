@@ -2,6 +2,7 @@
  * logs and search: lines of one or several services, interleaved by time.
  */
 #include <err.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include "frontend/render.h"
 
 #define FOLLOW_LINES	10	/* before those that come */
+#define RETRIES		10
+#define RETRY_MS	300
 #define SETTLE_MS	40	/* lines of several services meet within */
 
 static void	names_resolve(const struct options *, struct client *,
@@ -242,24 +245,34 @@ queries_resume(struct client *c, struct queries *qs)
 
 	for (i = 0; i < qs->count; i++) {
 		q = &qs->list[i];
-		if (q->ended && q->end.code == END_SLOW &&
-		    TAILQ_EMPTY(&q->frames))
+		if (q->ended && TAILQ_EMPTY(&q->frames) &&
+		    (q->end.code == END_SLOW || q->end.code == END_FAILED) &&
+		    q->tries < RETRIES)
 			query_resume(c, q);
 	}
 }
 
-/* Dropped for reading too slowly: go on behind the last line that came. */
+/*
+ * Dropped for reading too slowly, or the logger was replaced by a fresh one,
+ * which takes a moment: go on behind the last line that was shown.
+ */
 static void
 query_resume(struct client *c, struct query *q)
 {
 	struct wire_query	*w = &q->wire.query;
 
-	warnx("%s: lines came faster than they could be shown, some may be "
-	    "missing", q->name);
-	w->flags &= ~(Q_TAIL | Q_HEAD | Q_ALL_RUNS);
-	w->flags |= Q_CURSOR;
-	w->cursor_run = q->end.next_run;
-	w->cursor_line = q->end.next_line;
+	if (q->end.code == END_SLOW)
+		warnx("%s: lines came faster than they could be shown, some "
+		    "may be missing", q->name);
+	else
+		poll(NULL, 0, RETRY_MS);
+	q->tries++;
+	if (q->last_run != 0) {
+		w->flags &= ~(Q_TAIL | Q_HEAD | Q_ALL_RUNS);
+		w->flags |= Q_CURSOR;
+		w->cursor_run = q->last_run;
+		w->cursor_line = q->last_line;
+	}
 	query_send(c, q);
 }
 
@@ -270,7 +283,8 @@ queries_exit(const struct queries *qs)
 	int	 status, worst = CTL_OK;
 
 	for (i = 0; i < qs->count; i++)
-		if ((status = query_exit(&qs->list[i])) > worst)
+		if ((status = query_exit(&qs->list[i], qs->count > 1)) >
+		    worst)
 			worst = status;
 	return (worst);
 }

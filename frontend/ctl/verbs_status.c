@@ -17,24 +17,24 @@
 #define FIELD_INDENT	(2 + LABEL_WIDTH + 2)
 
 static const struct column status_columns[] = {
-	{ "NAME", 0, 12, 0 },
-	{ "STATE", 0, 0, 0 },
-	{ "READY", 0, 0, 5 },
-	{ "MODE", 0, 0, 7 },
-	{ "PID", 1, 0, 0 },
-	{ "PORT", 1, 0, 3 },
-	{ "UPTIME", 1, 0, 0 },
-	{ "RESTARTS", 1, 0, 6 },
-	{ "LAST EXIT", 0, 16, 2 },
+	{ "NAME", 0, 12, 0, 0 },
+	{ "STATE", 0, 0, 0, 0 },
+	{ "READY", 0, 0, 5, 0 },
+	{ "MODE", 0, 0, 7, 0 },
+	{ "PID", 1, 0, 0, 0 },
+	{ "PORT", 1, 0, 3, 1 },
+	{ "UPTIME", 1, 0, 0, 0 },
+	{ "RESTARTS", 1, 0, 6, 0 },
+	{ "LAST EXIT", 0, 16, 2, 0 },
 };
 
 static const struct column list_columns[] = {
-	{ "NAME", 0, 12, 0 },
-	{ "GROUP", 0, 8, 2 },
-	{ "STATE", 0, 0, 0 },
-	{ "PID", 1, 0, 0 },
-	{ "COMMAND", 0, 16, 3 },
-	{ "DESCRIPTION", 0, 12, 1 },
+	{ "NAME", 0, 12, 0, 0 },
+	{ "GROUP", 0, 8, 2, 1 },
+	{ "STATE", 0, 0, 0, 0 },
+	{ "PID", 1, 0, 0, 0 },
+	{ "COMMAND", 0, 16, 3, 0 },
+	{ "DESCRIPTION", 0, 12, 1, 1 },
 };
 
 static const char *const stale_words[] = {
@@ -530,7 +530,9 @@ print_list(const struct services *all)
 		    s->display.words_len, "-");
 		table_cell(t, COLOUR_NONE, "%s", command);
 		free(command);
-		table_cell(t, COLOUR_DIM, "%s", s->display.text.description);
+		table_cell(t, COLOUR_DIM, "%s",
+		    *s->display.text.description != '\0' ?
+		    s->display.text.description : "-");
 	}
 	table_print(t, terminal_width());
 	table_free(t);

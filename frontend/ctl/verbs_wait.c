@@ -186,7 +186,7 @@ lines_read(struct client *c, struct queries *qs, struct printer *p, int show)
 			query_take(c, q);
 		}
 		if (q->ended)
-			return (query_exit(q));
+			return (query_exit(q, 0));
 		client_must(c, &imsg);
 		queries_dispatch(qs, &imsg);
 	}

@@ -13,6 +13,7 @@
 #include "frontend.h"
 #include "util.h"
 
+#define ID_SHORT	16	/* bytes of an id that need no special room */
 #define TICK_SECONDS	5
 #define TICKS_COMMENT	2	/* a keep-alive comment every so many ticks */
 #define WATCHED_NONE	0xffffffffU
@@ -117,37 +118,59 @@ out_id(struct evbuffer *out, const json_t *id)
 		out_json(out, id);
 }
 
+/* What stands before the members of a result, written in one go. */
 static void
-out_modern(struct evbuffer *out, int cacheable)
+result_head(struct call *call, char *buf, size_t size, int comma)
 {
-	if (cacheable)
-		out_text(out, "\"ttlMs\":0,\"cacheScope\":\"private\",");
-	out_text(out, "\"resultType\":\"complete\",\"_meta\":{\"" META_SERVER
-	    "\":{\"name\":\"keepd\",\"title\":\"keepd\",\"version\":\""
-	    KEEPD_VERSION "\"}}");
+	static const char	rpc[] = "{\"jsonrpc\":\"2.0\",\"id\":";
+	static const char	server[] = "\"resultType\":\"complete\","
+	    "\"_meta\":{\"" META_SERVER "\":{\"name\":\"keepd\","
+	    "\"title\":\"keepd\",\"version\":\"" KEEPD_VERSION "\"}}";
+
+	(void)strlcpy(buf, rpc, size);
+	if (json_is_integer(call->id))
+		(void)snprintf(buf + sizeof(rpc) - 1, size - sizeof(rpc),
+		    "%" JSON_INTEGER_FORMAT, json_integer_value(call->id));
+	else
+		buf[json_dumpb(call->id, buf + sizeof(rpc) - 1,
+		    size - sizeof(rpc), JSON_ENCODE_ANY) + sizeof(rpc) - 1] =
+		    '\0';
+	(void)strlcat(buf, ",\"result\":{", size);
+	if (call->cacheable && call->modern)
+		(void)strlcat(buf, "\"ttlMs\":0,\"cacheScope\":\"private\",",
+		    size);
+	if (call->modern)
+		(void)strlcat(buf, server, size);
+	if (call->modern && comma)
+		(void)strlcat(buf, ",", size);
 }
 
 void
 call_result(struct call *call, struct evbuffer *members)
 {
-	struct evbuffer	*out;
+	(void)evbuffer_add(members, "}}", 2);
+	call_result_closed(call, members);
+}
 
-	if ((out = evbuffer_new()) == NULL) {
-		call_answer(call, 200, NULL);
-		return;
+void
+call_result_closed(struct call *call, struct evbuffer *members)
+{
+	char	 fixed[512], *head = fixed;
+	size_t	 size = sizeof(fixed);
+
+	/* An id may be as long as a body; escapes make it no longer than 6. */
+	if (json_string_length(call->id) > ID_SHORT) {
+		size += 6 * json_string_length(call->id);
+		if ((head = malloc(size)) == NULL) {
+			call_answer(call, 200, NULL);
+			return;
+		}
 	}
-	out_text(out, "{\"jsonrpc\":\"2.0\",\"id\":");
-	out_id(out, call->id);
-	out_text(out, ",\"result\":{");
-	if (call->modern) {
-		out_modern(out, call->cacheable);
-		if (evbuffer_get_length(members) > 0)
-			out_text(out, ",");
-	}
-	(void)evbuffer_add_buffer(out, members);
-	out_text(out, "}}");
-	call_answer(call, 200, out);
-	evbuffer_free(out);
+	result_head(call, head, size, evbuffer_get_length(members) > 2);
+	(void)evbuffer_prepend(members, head, strlen(head));
+	if (head != fixed)
+		free(head);
+	call_answer(call, 200, members);
 }
 
 static struct evbuffer *

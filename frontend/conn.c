@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <stdlib.h>
@@ -27,9 +28,22 @@ RB_HEAD(evcontree, conn);
 static struct conntree	 conns = RB_INITIALIZER(&conns);
 static struct evcontree	 evcons = RB_INITIALIZER(&evcons);
 static struct connlist	 fresh = TAILQ_HEAD_INITIALIZER(fresh);
-static struct connlist	 idle = TAILQ_HEAD_INITIALIZER(idle);
-static struct event	*fresh_event, *idle_event;
+static struct event	*fresh_event;
 static uint32_t		 nconns, last_id;
+
+/* Clients that owe something; whoever came first is the first to run out. */
+struct patience {
+	struct connlist	 list;
+	uint64_t	 ms;
+	struct event	*timer;
+};
+
+static struct patience	 idle = {	/* the next request */
+	TAILQ_HEAD_INITIALIZER(idle.list), CONN_IDLE_MS, NULL
+};
+static struct patience	 receiving = {	/* the rest of one */
+	TAILQ_HEAD_INITIALIZER(receiving.list), CONN_RECEIVE_MS, NULL
+};
 
 static int
 conn_cmp(const struct conn *a, const struct conn *b)
@@ -150,26 +164,62 @@ conn_ask_all(void)
 
 /* --- the life of a record ------------------------------------------------ */
 
-/* Leave the list of the idle (or fresh); its timer may run out in vain. */
+static void
+patience_arm(struct patience *p, uint64_t ms)
+{
+	struct timeval	tv = { ms / 1000, ms % 1000 * 1000 };
+
+	(void)event_add(p->timer, &tv);
+}
+
+/* The timer may run out in vain. */
+static void
+patience_leave(struct conn *c)
+{
+	if (c->patience != NULL)
+		TAILQ_REMOVE(&c->patience->list, c, entry);
+	c->patience = NULL;
+}
+
+static void
+patience_enter(struct conn *c, struct patience *p)
+{
+	patience_leave(c);
+	c->patience = p;
+	c->since = mono_ms();
+	TAILQ_INSERT_TAIL(&p->list, c, entry);
+	if (!event_pending(p->timer, EV_TIMEOUT, NULL))
+		patience_arm(p, p->ms);
+}
+
+static void
+patience_cb(int fd, short what, void *arg)
+{
+	struct patience	*p = arg;
+	struct conn	*c;
+	uint64_t	 now = mono_ms();
+
+	(void)fd;
+	(void)what;
+	while ((c = TAILQ_FIRST(&p->list)) != NULL) {
+		if (now < c->since + p->ms) {
+			patience_arm(p, c->since + p->ms - now);
+			return;
+		}
+		evhttp_connection_free(c->evcon);
+	}
+}
+
 void
 conn_busy(struct conn *c)
 {
-	if (c->idle_since != 0) {
-		TAILQ_REMOVE(&idle, c, entry);
-		c->idle_since = 0;
-	}
+	patience_leave(c);
 }
 
 void
 conn_idle(struct conn *c)
 {
-	struct timeval	tv = { CONN_IDLE_MS / 1000, 0 };
-
-	conn_busy(c);
-	c->idle_since = mono_ms();
-	TAILQ_INSERT_TAIL(&idle, c, entry);
-	if (!event_pending(idle_event, EV_TIMEOUT, NULL))
-		(void)event_add(idle_event, &tv);
+	patience_enter(c, &idle);
 }
 
 /* Nobody waits for this request any more. */
@@ -204,10 +254,34 @@ exchange_forget(struct conn *c)
 		gone(x->arg);
 }
 
+/*
+ * Something has come.  evhttp's lines are C strings: a NUL byte would hide what
+ * follows it.  Only remembered here, because a body's are the JSON parser's.
+ */
+static void
+input_cb(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct conn		*c = arg;
+	struct evbuffer_ptr	 at;
+	char			 nul = '\0';
+
+	if (info->n_added == 0)
+		return;
+	if (c->patience == &idle)
+		patience_enter(c, &receiving);
+	if (evbuffer_ptr_set(in, &at, info->orig_size, EVBUFFER_PTR_SET) == -1)
+		return;
+	at = evbuffer_search(in, &nul, 1, &at);
+	if (at.pos != -1)
+		c->saw_nul = 1;
+}
+
 static void
 conn_free(struct conn *c)
 {
-	conn_busy(c);
+	/* The bufferevent may live a little longer. */
+	(void)evbuffer_remove_cb(bufferevent_get_input(c->bev), input_cb, c);
+	patience_leave(c);
 	if (c->evcon != NULL)
 		RB_REMOVE(evcontree, &evcons, c);
 	RB_REMOVE(conntree, &conns, c);
@@ -247,6 +321,7 @@ conn_accept(struct event_base *evbase, void *arg)
 	bufferevent_setwatermark(c->bev, EV_READ, 0,
 	    global.max_request + BODY_SLACK);
 	(void)bufferevent_set_timeouts(c->bev, NULL, &tv);
+	(void)evbuffer_add_cb(bufferevent_get_input(c->bev), input_cb, c);
 	bufferevent_incref(c->bev);
 	c->id = conn_next_id();
 	RB_INSERT(conntree, &conns, c);
@@ -288,30 +363,42 @@ watch_cb(int fd, short what, void *arg)
 	evhttp_connection_free(c->evcon);
 }
 
+/* Nobody was told of it yet. */
+static void
+conn_discard(struct conn *c)
+{
+	struct evhttp_connection	*evcon = c->evcon;
+
+	conn_free(c);
+	evhttp_connection_free(evcon);
+}
+
 static void
 conn_begin(struct conn *c)
 {
-	c->evcon = evcon_of(c->bev);
-	(void)bufferevent_decref(c->bev);
-	if (c->evcon == NULL) {
+	struct bufferevent	*bev = c->bev;
+
+	if ((c->evcon = evcon_of(bev)) == NULL) {
 		conn_free(c);
+		(void)bufferevent_decref(bev);
 		return;
 	}
+	(void)bufferevent_decref(bev);
 	RB_INSERT(evcontree, &evcons, c);
 	(void)evtimer_assign(&c->x.parked, base, parked_cb, c);
-	(void)event_assign(&c->x.watch, base, bufferevent_getfd(c->bev),
+	(void)event_assign(&c->x.watch, base, bufferevent_getfd(bev),
 	    EV_CLOSED, watch_cb, c);
 	conn_idle(c);
 	if (nconns > global.max_connections) {
 		log_debug("connection %u: too many", c->id);
-		evhttp_connection_set_closecb(c->evcon, NULL, NULL);
-		evhttp_connection_free(c->evcon);
-		conn_free(c);
+		conn_discard(c);
+		return;
+	}
+	if (conn_ask(c) == -1) {
+		conn_discard(c);
 		return;
 	}
 	evhttp_connection_set_closecb(c->evcon, conn_closed, c);
-	if (conn_ask(c) == -1)
-		evhttp_connection_free(c->evcon);
 }
 
 /* Runs after accept, before the first byte is read. */
@@ -329,33 +416,13 @@ fresh_cb(int fd, short what, void *arg)
 	}
 }
 
-static void
-idle_cb(int fd, short what, void *arg)
-{
-	struct timeval	 tv;
-	struct conn	*c;
-	uint64_t	 now = mono_ms(), left;
-
-	(void)fd;
-	(void)what;
-	(void)arg;
-	while ((c = TAILQ_FIRST(&idle)) != NULL) {
-		if (now < c->idle_since + CONN_IDLE_MS) {
-			left = c->idle_since + CONN_IDLE_MS - now;
-			tv.tv_sec = left / 1000;
-			tv.tv_usec = left % 1000 * 1000;
-			(void)event_add(idle_event, &tv);
-			return;
-		}
-		evhttp_connection_free(c->evcon);
-	}
-}
-
 void
 conn_init(void)
 {
 	if ((fresh_event = event_new(base, -1, 0, fresh_cb, NULL)) == NULL ||
-	    (idle_event = event_new(base, -1, 0, idle_cb, NULL)) == NULL)
+	    (idle.timer = event_new(base, -1, 0, patience_cb, &idle)) == NULL ||
+	    (receiving.timer = event_new(base, -1, 0, patience_cb,
+	    &receiving)) == NULL)
 		fatalx("out of memory");
 }
 

@@ -24,10 +24,12 @@ struct evbuffer;
 struct evhttp_connection;
 struct evhttp_request;
 struct imsg;
+struct patience;
 
 #define IDENTITY_DEADLINE_MS	5000	/* parked requests: then 503 */
 #define DESCRIBE_DEADLINE_MS	1000	/* then answered without display text */
 #define CONN_IDLE_MS		75000	/* from one answer to the next request */
+#define CONN_RECEIVE_MS		10000	/* from its first byte to its last */
 #define CONN_WRITE_SECONDS	30	/* a client that does not read */
 #define ANSWER_SLACK_MS		3000	/* beyond the time others promised */
 
@@ -91,16 +93,18 @@ enum described { DESCRIBED_NO, DESCRIBED_ASKED, DESCRIBED_YES };
 struct conn {
 	RB_ENTRY(conn)		 node;		/* by id */
 	RB_ENTRY(conn)		 by_evcon;
-	TAILQ_ENTRY(conn)	 entry;		/* fresh, then idle */
+	TAILQ_ENTRY(conn)	 entry;		/* fresh, then of patience */
 	struct bufferevent	*bev;		/* evhttp's */
 	struct evhttp_connection *evcon;	/* NULL while fresh */
 	struct exchange		 x;
 	struct wire_identity	 identity;
-	uint64_t		 idle_since;	/* mono ms; 0 while answering */
+	struct patience		*patience;	/* list it is in; NULL: none */
+	uint64_t		 since;		/* mono ms; when it got there */
 	uint32_t		 id;
 	int			 known;		/* identity has come */
 	int			 described;	/* enum described */
 	int			 is_unix;
+	int			 saw_nul;	/* somewhere in what came in */
 };
 
 void		 conn_init(void);
@@ -257,6 +261,8 @@ struct call {
 struct call	*call_new(struct conn *, struct batch *, json_t *message);
 /* Each of these ends the call. */
 void		 call_result(struct call *, struct evbuffer *members);
+/* The same with the two braces that end a message: shared text stays as it is. */
+void		 call_result_closed(struct call *, struct evbuffer *);
 void		 call_error(struct call *, int status, int code,
 		    const char *, ...) __attribute__((format(printf, 4, 5)));
 void		 call_abandon(struct call *);	/* nobody is there to answer */

@@ -266,6 +266,21 @@ headers_read(struct http_headers *h, struct evkeyvalq *in, const char **which)
 }
 
 static int
+nul_in_headers(struct conn *c)
+{
+	struct evbuffer		*in;
+	struct evbuffer_ptr	 at;
+	char			 nul = '\0';
+
+	if (!c->saw_nul)
+		return (0);
+	c->saw_nul = 0;
+	in = evhttp_request_get_input_buffer(c->x.req);
+	at = evbuffer_search(in, &nul, 1, NULL);
+	return (at.pos == -1);
+}
+
+static int
 check_headers(struct conn *c)
 {
 	struct http_headers	*h = &c->x.headers;
@@ -274,6 +289,11 @@ check_headers(struct conn *c)
 
 	status = headers_read(h, evhttp_request_get_input_headers(c->x.req),
 	    &which);
+	if (nul_in_headers(c)) {
+		http_refuse(c, 400, "INVALID_PARAMETER",
+		    "there is a NUL byte in the headers");
+		return (-1);
+	}
 	if (status == 400) {
 		http_add_header(c, "Connection", "close");
 		http_error(c, 400, "INVALID_PARAMETER",
@@ -496,6 +516,7 @@ http_init(void)
 	evhttp_set_max_headers_size(http, HEADERS_READ);
 	evhttp_set_bevcb(http, conn_accept, NULL);
 	evhttp_set_gencb(http, http_request, NULL);
+	/* Read on for a while, so that the client can see the 413. */
 	(void)evhttp_set_flags(http, EVHTTP_SERVER_LINGERING_CLOSE);
 }
 

@@ -34,8 +34,8 @@ struct strip {
 	const unsigned char	*end;
 	unsigned char		*start;		/* of the output */
 	unsigned char		*out;
-	size_t			 back;		/* backspaces not acted on yet */
-	int			 home;		/* a carriage return, likewise */
+	size_t			 back;		/* backspaces to act on */
+	int			 home;		/* or a carriage return */
 };
 
 /* Least and greatest second byte of a UTF-8 sequence, by its first. */

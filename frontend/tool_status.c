@@ -16,13 +16,19 @@
 #define CACHE_SIZE	4	/* different sets of visible services */
 #define MS_PER_SEC	1000
 
+/* Answers on their way out refer to it. */
+struct page {
+	unsigned int	 refs;
+	size_t		 len;
+	char		 text[];	/* members of the result, and its end */
+};
+
 struct cached {
 	uint8_t		 visible[MAX_SERVICES / 8];
 	uint64_t	 generation;
 	uint64_t	 made;		/* mono ms */
 	uint64_t	 used;
-	char		*text;		/* members of the result */
-	size_t		 len;
+	struct page	*page;
 };
 
 static struct cached	 cache[CACHE_SIZE];
@@ -161,7 +167,7 @@ status_members(struct conn *c, const struct service *only)
 	out_text(out, "],\"structuredContent\":");
 	json = status_json(c, only, now);
 	out_json(out, json);
-	out_text(out, ",\"isError\":false");
+	out_text(out, ",\"isError\":false}}");
 	json_decref(json);
 	evbuffer_free(text);
 	return (out);
@@ -185,48 +191,88 @@ cache_slot(struct conn *c)
 	return (slot);
 }
 
-static struct cached *
+static void
+page_drop(struct page *page)
+{
+	if (page != NULL && --page->refs == 0)
+		free(page);
+}
+
+static void
+page_sent(const void *data, size_t len, void *arg)
+{
+	(void)data;
+	(void)len;
+	page_drop(arg);
+}
+
+static struct page *
+page_make(struct conn *c)
+{
+	struct evbuffer	*out;
+	struct page	*page;
+	size_t		 len;
+
+	if ((out = status_members(c, NULL)) == NULL)
+		return (NULL);
+	len = evbuffer_get_length(out);
+	if ((page = malloc(sizeof(*page) + len)) != NULL) {
+		page->refs = 1;
+		page->len = len;
+		(void)evbuffer_remove(out, page->text, len);
+	}
+	evbuffer_free(out);
+	return (page);
+}
+
+static struct page *
 cache_get(struct conn *c)
 {
 	struct cached	*slot = cache_slot(c);
-	struct evbuffer	*out;
 	uint64_t	 now = mono_ms();
 
 	slot->used = now;
-	if (slot->text != NULL && slot->generation == services_generation &&
+	if (slot->page != NULL && slot->generation == services_generation &&
 	    now < slot->made + FRESH_MS)
-		return (slot);
-	free(slot->text);
-	slot->text = NULL;
-	if ((out = status_members(c, NULL)) == NULL)
-		return (NULL);
-	slot->len = evbuffer_get_length(out);
-	if ((slot->text = malloc(slot->len)) != NULL)
-		(void)evbuffer_remove(out, slot->text, slot->len);
-	evbuffer_free(out);
+		return (slot->page);
+	page_drop(slot->page);
+	slot->page = page_make(c);
 	slot->generation = services_generation;
 	slot->made = now;
-	return (slot->text != NULL ? slot : NULL);
+	return (slot->page);
+}
+
+/* All that conn may see: without a copy. */
+static struct evbuffer *
+status_cached(struct conn *c)
+{
+	struct evbuffer	*out;
+	struct page	*page;
+
+	if ((page = cache_get(c)) == NULL || (out = evbuffer_new()) == NULL)
+		return (NULL);
+	if (evbuffer_add_reference(out, page->text, page->len, page_sent,
+	    page) == 0)
+		page->refs++;
+	return (out);
 }
 
 static void
 status_run(struct call *call)
 {
-	const struct service	*only = NULL;
-	struct evbuffer		*out = NULL;
-	struct cached		*slot;
+	const struct service	*only;
+	struct evbuffer		*out;
 
-	if (target_given(call->args)) {
-		if ((only = target_resolve(call)) == NULL)
-			return;
+	if (!target_given(call->args))
+		out = status_cached(call->conn);
+	else if ((only = target_resolve(call)) != NULL)
 		out = status_members(call->conn, only);
-	} else if ((slot = cache_get(call->conn)) != NULL &&
-	    (out = evbuffer_new()) != NULL)
-		(void)evbuffer_add(out, slot->text, slot->len);
+	else
+		return;
 	if (out == NULL) {
 		call_error(call, 200, RPC_INTERNAL_ERROR, "Out of memory");
 		return;
 	}
-	call_result(call, out);
+	call_result_closed(call, out);
 	evbuffer_free(out);
 }

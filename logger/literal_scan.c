@@ -85,6 +85,8 @@ find_first(const struct literal_scan *s, const uint8_t *p, const uint8_t *end)
 
 #if SIMD_X86
 
+#define AHEAD	2048	/* bytes to prefetch; beyond the end does no harm */
+
 static inline SIMD_AVX2 __m256i
 load(const uint8_t *p)
 {
@@ -126,6 +128,7 @@ find_pair_avx2(const struct literal_scan *s, const uint8_t *p,
 	__m256i		 x, y;
 
 	for (; (size_t)(end - p) >= 64 + (size_t)len; p += 64) {
+		_mm_prefetch((const char *)p + AHEAD, _MM_HINT_T0);
 		x = _mm256_and_si256(equal(p + a0, m0, w0),
 		    equal(p + a1, m1, w1));
 		y = _mm256_and_si256(equal(p + 32 + a0, m0, w0),
@@ -194,6 +197,7 @@ find_set(const struct literal_scan *s, const uint8_t *p, const uint8_t *end,
 		    (const __m128i *)(const void *)s->hi[i]));
 	}
 	for (; end - p >= 64 + 3; p += 64) {
+		_mm_prefetch((const char *)p + AHEAD, _MM_HINT_T0);
 		x = teddy(p, lo, hi, window);
 		y = teddy(p + 32, lo, hi, window);
 		if (__builtin_expect(_mm256_testz_si256(

@@ -529,7 +529,7 @@ ring_eof(struct ring *r, uint32_t slot, uint32_t stream)
 	} else {
 		step_reserve(&s, s.st.head + LINE_TEXT_MAX +
 		    2 * RING_PREFIX_LEN);
-		stage_line(&s, stream, NULL, 0, 0);
+		stage_line(&s, stream, s.ring->stage, 0, 0);
 	}
 	step_publish(&s);
 }

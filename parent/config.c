@@ -51,6 +51,8 @@ const struct choice mode_choices[] = {
 #define FIELD(key, field)						\
 	{ key, offsetof(struct service, field),				\
 	    sizeof(((struct service *)0)->field) }
+#define POINTER(key, field)						\
+	{ key, offsetof(struct service, field), sizeof(void *) }
 static const struct {
 	enum svc_key	 key;
 	size_t		 offset;
@@ -64,8 +66,8 @@ static const struct {
 	FIELD(KEY_ENV_INHERIT, env_inherit),
 	FIELD(KEY_DIRENV, direnv),
 	FIELD(KEY_AUTOSTART, autostart),
-	FIELD(KEY_BUILD, build),
-	FIELD(KEY_BUILD_RELEASE, build_release),
+	POINTER(KEY_BUILD, build),
+	POINTER(KEY_BUILD_RELEASE, build_release),
 	FIELD(KEY_ARTIFACT, artifact),
 	FIELD(KEY_BUILD_TIMEOUT, build_timeout_ms),
 	FIELD(KEY_STOP_SIGNAL, stop_signal),

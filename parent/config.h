@@ -135,8 +135,10 @@ struct conf_options {
 };
 
 struct chunk;
+SLIST_HEAD(chunks, chunk);
+
 struct config {
-	SLIST_HEAD(, chunk)	 chunks;	/* everything allocated for it */
+	struct chunks		 chunks;	/* everything allocated for it */
 	const char		*path;		/* absolute */
 	const struct conf_options *options;
 	int			 errors;

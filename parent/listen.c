@@ -37,7 +37,7 @@ struct bound {
 	dev_t			 dev;		/* unix: to know our own */
 	ino_t			 ino;
 };
-static TAILQ_HEAD(, bound)	 bounds = TAILQ_HEAD_INITIALIZER(bounds);
+static TAILQ_HEAD(bounds, bound) bounds = TAILQ_HEAD_INITIALIZER(bounds);
 
 static void
 path_address(const char *path, struct sockaddr_un *sun)

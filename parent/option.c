@@ -28,50 +28,50 @@ enum value_kind { AS_NUMBER, AS_DURATION, AS_SIZE, AS_OCTAL, AS_FACTOR,
 	AS_SIGNAL, AS_CHOICE };
 static const struct value_row {
 	enum svc_key		 key;
-	const char		*word;
 	enum value_kind		 kind;
+	const char		*word;
 	size_t			 offset;
 	struct range		 range;
 	const struct choice	*choices;
 } value_rows[] = {
-	{ KEY_TYPE, "type", AS_CHOICE, AT(type), ANY, type_choices },
-	{ KEY_UMASK, "umask", AS_OCTAL, AT(umask), ANY, NULL },
-	{ KEY_ENV_INHERIT, "env inherit", AS_CHOICE, AT(env_inherit),
+	{ KEY_TYPE, AS_CHOICE, "type", AT(type), ANY, type_choices },
+	{ KEY_UMASK, AS_OCTAL, "umask", AT(umask), ANY, NULL },
+	{ KEY_ENV_INHERIT, AS_CHOICE, "env inherit", AT(env_inherit),
 	    ANY, yesno_choices },
-	{ KEY_DIRENV, "direnv", AS_CHOICE, AT(direnv), ANY, tri_choices },
-	{ KEY_AUTOSTART, "autostart", AS_CHOICE, AT(autostart), ANY,
+	{ KEY_DIRENV, AS_CHOICE, "direnv", AT(direnv), ANY, tri_choices },
+	{ KEY_AUTOSTART, AS_CHOICE, "autostart", AT(autostart), ANY,
 	    yesno_choices },
-	{ KEY_BUILD_TIMEOUT, "build timeout", AS_DURATION, AT(build_timeout_ms),
+	{ KEY_BUILD_TIMEOUT, AS_DURATION, "build timeout", AT(build_timeout_ms),
 	    { MS_SECOND, 24 * MS_HOUR, 0 }, NULL },
-	{ KEY_STOP_SIGNAL, "stop signal", AS_SIGNAL, AT(stop_signal),
+	{ KEY_STOP_SIGNAL, AS_SIGNAL, "stop signal", AT(stop_signal),
 	    ANY, NULL },
-	{ KEY_STOP_TIMEOUT, "stop timeout", AS_DURATION, AT(stop_timeout_ms),
+	{ KEY_STOP_TIMEOUT, AS_DURATION, "stop timeout", AT(stop_timeout_ms),
 	    { 0, MS_HOUR, 0 }, NULL },
-	{ KEY_KILL_WAIT, "stop kill wait", AS_DURATION, AT(kill_wait_ms),
+	{ KEY_KILL_WAIT, AS_DURATION, "stop kill wait", AT(kill_wait_ms),
 	    { 0, MS_HOUR, 0 }, NULL },
-	{ KEY_BACKOFF, "backoff", AS_CHOICE, AT(backoff), ANY,
+	{ KEY_BACKOFF, AS_CHOICE, "backoff", AT(backoff), ANY,
 	    backoff_choices },
-	{ KEY_BACKOFF_INITIAL, "backoff", AS_DURATION, AT(backoff_initial_ms),
+	{ KEY_BACKOFF_INITIAL, AS_DURATION, "backoff", AT(backoff_initial_ms),
 	    { 0, 365 * MS_DAY, 0 }, NULL },
-	{ KEY_FACTOR, "backoff factor", AS_FACTOR, AT(factor_milli), ANY,
+	{ KEY_FACTOR, AS_FACTOR, "backoff factor", AT(factor_milli), ANY,
 	    NULL },
-	{ KEY_BACKOFF_MAX, "backoff max", AS_DURATION, AT(backoff_max_ms),
+	{ KEY_BACKOFF_MAX, AS_DURATION, "backoff max", AT(backoff_max_ms),
 	    { 0, 365 * MS_DAY, 0 }, NULL },
-	{ KEY_FREE, "backoff free", AS_NUMBER, AT(free_attempts),
+	{ KEY_FREE, AS_NUMBER, "backoff free", AT(free_attempts),
 	    { 0, 1000000, 0 }, NULL },
-	{ KEY_FIRST_DEV, "backoff first dev", AS_DURATION, AT(first_dev_ms),
+	{ KEY_FIRST_DEV, AS_DURATION, "backoff first dev", AT(first_dev_ms),
 	    { 0, 365 * MS_DAY, 0 }, NULL },
-	{ KEY_ATTEMPTS, "attempts", AS_NUMBER, AT(max_attempts),
+	{ KEY_ATTEMPTS, AS_NUMBER, "attempts", AT(max_attempts),
 	    { 0, 1000000, 0 }, NULL },
-	{ KEY_STABLE, "stable after", AS_DURATION, AT(stable_ms),
+	{ KEY_STABLE, AS_DURATION, "stable after", AT(stable_ms),
 	    { 0, 365 * MS_DAY, 0 }, NULL },
-	{ KEY_LOG_LINES, "log lines", AS_NUMBER, AT(log_lines),
+	{ KEY_LOG_LINES, AS_NUMBER, "log lines", AT(log_lines),
 	    { 1, 1000000, 0 }, NULL },
-	{ KEY_LOG_RUNS, "log runs", AS_NUMBER, AT(log_runs), { 1, 1000, 0 },
+	{ KEY_LOG_RUNS, AS_NUMBER, "log runs", AT(log_runs), { 1, 1000, 0 },
 	    NULL },
-	{ KEY_LOG_RING, "log ring", AS_SIZE, AT(ring_bytes),
+	{ KEY_LOG_RING, AS_SIZE, "log ring", AT(ring_bytes),
 	    { 1, CONF_RING_MAX, 0 }, NULL },
-	{ KEY_CEILING, "allow network", AS_CHOICE, AT(ceiling), ANY,
+	{ KEY_CEILING, AS_CHOICE, "allow network", AT(ceiling), ANY,
 	    role_choices },
 };
 
@@ -91,16 +91,16 @@ static const struct text_row {
 
 static const struct words_row {
 	enum svc_key	 key;
+	int		 may_be_empty;
 	const char	*word;
 	size_t		 offset;
-	int		 may_be_empty;
 } words_rows[] = {
-	{ KEY_COMMAND, "command", AT(command), 0 },
-	{ KEY_COMMAND_DEV, "command dev", AT(command_dev), 0 },
-	{ KEY_COMMAND_RELEASE, "command release", AT(command_release), 0 },
-	{ KEY_ARGS, "args", AT(args), 1 },
-	{ KEY_BUILD, "build", AT(build), 0 },
-	{ KEY_BUILD_RELEASE, "build release", AT(build_release), 0 },
+	{ KEY_COMMAND, 0, "command", AT(command) },
+	{ KEY_COMMAND_DEV, 0, "command dev", AT(command_dev) },
+	{ KEY_COMMAND_RELEASE, 0, "command release", AT(command_release) },
+	{ KEY_ARGS, 1, "args", AT(args) },
+	{ KEY_BUILD, 0, "build", AT(build) },
+	{ KEY_BUILD_RELEASE, 0, "build release", AT(build_release) },
 };
 
 /* Names of services, groups and policies. */
@@ -380,7 +380,7 @@ option_text(struct config *conf, struct service *svc, const struct pos *pos,
 	/* A directory is relative to the file that names it. */
 	if (key == KEY_DIRECTORY && *text != '\0')
 		text = global_path(conf, pos, text);
-	memcpy((char *)svc + row->offset, &text, sizeof(text));
+	*(const char **)(void *)((char *)svc + row->offset) = text;
 }
 
 void
@@ -438,7 +438,7 @@ option_words(struct config *conf, struct service *svc, const struct pos *pos,
 		    row->word);
 	if (key == KEY_COMMAND && svc->shell)
 		config_error(conf, pos, "command and shell exclude each other");
-	memcpy((char *)svc + row->offset, &words, sizeof(words));
+	*(struct words **)(void *)((char *)svc + row->offset) = words;
 }
 
 void

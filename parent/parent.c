@@ -197,7 +197,7 @@ parent_started(void)
 {
 	parent.started = 1;
 	parent.services = 1;
-	log_notice("keepd %s: %u service%s from %s", KEEPD_VERSION,
+	log_notice("version %s, %u service%s from %s", KEEPD_VERSION,
 	    parent.conf->nservices, parent.conf->nservices == 1 ? "" : "s",
 	    parent.conf->path);
 	notify_ready();
@@ -376,7 +376,7 @@ directory_make(const char *path, mode_t mode)
 {
 	struct stat	 st;
 
-	if (path_mkdirs(path, parent.conf->system_mode ? mode : 0700) == -1 ||
+	if (path_mkdirs(path, geteuid() == 0 ? mode : 0700) == -1 ||
 	    stat(path, &st) == -1) {
 		log_warn("%s", path);
 		return (-1);
@@ -390,13 +390,13 @@ directory_make(const char *path, mode_t mode)
 
 /* Endpoints before all else (S0-22); -1: said why. */
 static int
-parent_prepare(void)
+parent_prepare(const struct config *conf)
 {
-	if (listen_open(parent.conf) == -1 ||
-	    directory_make(parent.conf->state_dir, 0755) == -1 ||
-	    directory_make(parent.conf->log_dir, 0750) == -1 ||
+	if (listen_open(conf) == -1 ||
+	    directory_make(conf->state_dir, 0755) == -1 ||
+	    directory_make(conf->log_dir, 0750) == -1 ||
 	    users_init() == -1 || child_init(libexec_directory()) == -1 ||
-	    store_update(parent.conf) == -1)
+	    store_update(conf) == -1)
 		return (-1);
 	if (os_subreaper() == -1) {
 		log_warn("child subreaper");
@@ -406,11 +406,11 @@ parent_prepare(void)
 }
 
 static void
-parent_lock_up(void)
+parent_lock_up(const struct config *conf)
 {
 	const struct privdrop		 nothing = { 0 };
 	const struct sandbox_opts	 opts = {
-		.best_effort = (int)parent.conf->best_effort
+		.best_effort = (int)conf->best_effort
 	};
 	char				 buf[256];
 
@@ -421,23 +421,23 @@ parent_lock_up(void)
 }
 
 static int
-parent_run(void)
+parent_run(const struct config *conf)
 {
 	sandbox_prepare(ROLE_PARENT);
 	if ((parent.base = event_base_new()) == NULL)
 		fatalx("event_base_new");
 	if (chdir("/") == -1)
 		fatal("/");
-	if (parent_prepare() == -1) {
+	if (parent_prepare(conf) == -1) {
 		listen_close();
 		return (1);
 	}
 	signals_init();
-	parent_lock_up();
+	parent_lock_up(conf);
 	child_start_all();
 	event_base_dispatch(parent.base);
 	listen_close();
-	log_notice("keepd ends");
+	log_notice("ended");
 	return (parent.exit_code);
 }
 
@@ -466,5 +466,5 @@ main(int argc, char **argv)
 	notify_init();
 	if (!parent.foreground)
 		daemon_begin();
-	return (parent_run());
+	return (parent_run(conf));
 }

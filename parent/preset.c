@@ -12,28 +12,28 @@
 
 static const struct preset {
 	const char	*name;
-	uint32_t	 restart_on;
-	uint32_t	 backoff;
 	uint64_t	 initial_ms;
-	uint32_t	 factor_milli;
 	uint64_t	 max_ms;
-	uint32_t	 free_attempts;
-	uint32_t	 max_attempts;
 	uint64_t	 first_dev_ms;
-	uint32_t	 truncate_seconds;	/* S0-32 */
 	uint64_t	 stable_ms;		/* 0: S0-31, never by time */
 	uint64_t	 stop_timeout_ms;
+	uint32_t	 restart_on;
+	uint32_t	 backoff;
+	uint32_t	 factor_milli;
+	uint32_t	 free_attempts;
+	uint32_t	 max_attempts;
+	uint32_t	 truncate_seconds;	/* S0-32 */
 } presets[] = {
-	{ "bpm-release", RESTART_ALWAYS, BACKOFF_EXPONENTIAL, 1000, 1500,
-	    300000, 0, 0, 0, 1, 0, 5000 },
-	{ "bpm-dev", RESTART_ALWAYS, BACKOFF_EXPONENTIAL, 1000, 1500,
-	    300000, 0, 0, 120000, 1, 0, 5000 },
-	{ "ally", RESTART_ALWAYS, BACKOFF_LINEAR, 5000, 2000,
-	    300000, 0, 3, 0, 0, 120000, 5000 },
-	{ "mpm", RESTART_FAILURE, BACKOFF_EXPONENTIAL, 2000, 2000,
-	    300000, 1, 5, 0, 0, 120000, 10000 },
-	{ "bgr-guard", RESTART_ALWAYS, BACKOFF_EXPONENTIAL, 30000, 2000,
-	    300000, 5, 0, 0, 0, 120000, 500 },
+	{ "bpm-release", 1000, 300000, 0, 0, 5000,
+	    RESTART_ALWAYS, BACKOFF_EXPONENTIAL, 1500, 0, 0, 1 },
+	{ "bpm-dev", 1000, 300000, 120000, 0, 5000,
+	    RESTART_ALWAYS, BACKOFF_EXPONENTIAL, 1500, 0, 0, 1 },
+	{ "ally", 5000, 300000, 0, 120000, 5000,
+	    RESTART_ALWAYS, BACKOFF_LINEAR, 2000, 0, 3, 0 },
+	{ "mpm", 2000, 300000, 0, 120000, 10000,
+	    RESTART_FAILURE, BACKOFF_EXPONENTIAL, 2000, 1, 5, 0 },
+	{ "bgr-guard", 30000, 300000, 0, 120000, 500,
+	    RESTART_ALWAYS, BACKOFF_EXPONENTIAL, 2000, 5, 0, 0 },
 };
 
 #define PRESET_KEYS	(KEY_BIT(KEY_RESTART) | KEY_BIT(KEY_BACKOFF) |	\

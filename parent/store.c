@@ -41,7 +41,7 @@ struct pipe_end {
 	struct wire_key		 key;
 	int			 fd;
 };
-static LIST_HEAD(, pipe_end)	 pipes = LIST_HEAD_INITIALIZER(pipes);
+static LIST_HEAD(pipes, pipe_end) pipes = LIST_HEAD_INITIALIZER(pipes);
 static size_t			 npipes;
 
 static void

@@ -51,13 +51,12 @@ user_find(enum peer peer)
 static int
 directory_is_empty(const char *path)
 {
-	struct dirent	*d;
 	DIR		*dir;
 	int		 n = 0;
 
 	if ((dir = opendir(path)) == NULL)
 		return (0);
-	while ((d = readdir(dir)) != NULL)
+	while (readdir(dir) != NULL)
 		n++;
 	closedir(dir);
 	return (n == 2);	/* . and .. */

@@ -58,7 +58,7 @@ situation(const struct service *s)
 	return (SIT_DOWN);
 }
 
-/* --- outcomes -------------------------------------------------------------- */
+/* --- outcomes ------------------------------------------------------------- */
 static void
 ask_accept(struct ask *k, int joined)
 {
@@ -99,7 +99,7 @@ ask_busy(struct ask *k)
 	    k->s->op == VERB_REBUILD ? "rebuild" : "restart", k->s->st.name));
 }
 
-/* --- starting -------------------------------------------------------------- */
+/* --- starting ------------------------------------------------------------- */
 static void
 ask_set_mode(struct service *s, uint32_t verb)
 {
@@ -144,7 +144,7 @@ ask_is_running(struct ask *k)
 	    "(pid %u)", k->s->st.name, k->s->st.pid));
 }
 
-/* --- restarting ------------------------------------------------------------ */
+/* --- restarting ----------------------------------------------------------- */
 static void
 ask_restart(struct ask *k)
 {
@@ -160,6 +160,7 @@ ask_restart(struct ask *k)
 	s->old_pid = s->st.pid;
 	s->stop_limit_ms = k->a->timeout_ms;
 	s->force = (k->a->flags & ACTION_FORCE) != 0;
+	s->replace = 1;
 	service_event(s, SE_STOP);
 }
 
@@ -202,7 +203,7 @@ ask_rebuild_again(struct ask *k)
 		ask_join(k);
 		return;
 	}
-	if (s->st.state != ST_RUNNING || s->built) {
+	if (s->st.state != ST_RUNNING || s->replace) {
 		ask_after(k);
 		return;
 	}
@@ -211,7 +212,7 @@ ask_rebuild_again(struct ask *k)
 	ask_rebuild(k);
 }
 
-/* --- stopping -------------------------------------------------------------- */
+/* --- stopping ------------------------------------------------------------- */
 static void
 ask_stop_note(struct service *s)
 {
@@ -258,7 +259,6 @@ ask_stop(struct ask *k)
 	if (s->queued || s->building)
 		build_cancel(s);
 	service_settle(s);
-	s->built = 0;
 	s->op = VERB_STOP;
 	s->stop_limit_ms = k->a->timeout_ms;
 	s->force = (k->a->flags & ACTION_FORCE) != 0;
@@ -279,7 +279,7 @@ ask_stop_again(struct ask *k)
 		service_kill(k->s);
 }
 
-/* --- the table ------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------ */
 static void	(*const asks[VERB_COUNT][SIT_COUNT])(struct ask *) = {
 	[VERB_START] = {
 		[SIT_DOWN] = ask_up,

@@ -27,7 +27,7 @@ struct user {
 static struct user	*users;
 static size_t		 nusers;
 
-/* --- names ----------------------------------------------------------------- */
+/* --- names ---------------------------------------------------------------- */
 static struct user *
 user_find(uint32_t uid)
 {
@@ -123,7 +123,7 @@ auth_describe(struct identity *id)
 		    u->name);
 }
 
-/* --- roles ----------------------------------------------------------------- */
+/* --- roles ---------------------------------------------------------------- */
 static int
 is_admin_group(gid_t gid)
 {

@@ -66,7 +66,7 @@ strlist_same(const struct strlist *a, const struct strlist *b)
 	return (1);
 }
 
-/* --- argument vectors ------------------------------------------------------ */
+/* --- argument vectors ----------------------------------------------------- */
 static int
 argvec_join(struct argvec *av, char *const *a, size_t na, char *const *b,
     size_t nb)
@@ -144,7 +144,7 @@ command_build(struct svc_conf *c, uint32_t mode)
 	    mode == MODE_RELEASE ? 3 : 2, NULL, 0));
 }
 
-/* --- environment ----------------------------------------------------------- */
+/* --- environment ---------------------------------------------------------- */
 static int
 env_same_name(const char *a, const char *b)
 {
@@ -272,7 +272,7 @@ command_env(struct svc_conf *c)
 	return (0);
 }
 
-/* --- the rest -------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------- */
 static void
 command_groups(struct svc_conf *c)
 {

@@ -143,7 +143,7 @@ conf_control(struct link *l, struct imsg *imsg)
 	control_listen(imsg_get_fd(imsg));
 }
 
-/* --- in force -------------------------------------------------------------- */
+/* --- in force ------------------------------------------------------------- */
 static void
 conf_take_lists(void)
 {

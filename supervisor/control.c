@@ -72,7 +72,7 @@ control_link(struct ctl *c)
 	return (c->link);
 }
 
-/* --- answers --------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------- */
 void
 control_send(struct ctl *c, uint32_t frame, struct wire_result *r,
     const char *text)
@@ -119,7 +119,7 @@ control_not_found(struct ctl *c, uint32_t frame, uint32_t serial,
 	control_final(c, frame, serial, RES_NOT_FOUND, not_found_text(c, t));
 }
 
-/* --- targets --------------------------------------------------------------- */
+/* --- targets -------------------------------------------------------------- */
 static struct service	*found[MAX_SERVICES];
 
 static size_t
@@ -134,7 +134,7 @@ target_ok(const struct wire_target *t)
 	return (proto_str_ok(t->text, sizeof(t->text)));
 }
 
-/* --- jobs ------------------------------------------------------------------ */
+/* --- jobs ----------------------------------------------------------------- */
 static void
 job_end(struct ctl *c)
 {
@@ -263,7 +263,7 @@ job_begin(struct ctl *c, enum job_kind kind, uint32_t frame, size_t n)
 	return (0);
 }
 
-/* --- requests -------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------- */
 static void
 control_welcome(struct ctl *c, uint32_t frame)
 {
@@ -388,7 +388,7 @@ control_event(const struct wire_event *ev)
 	}
 }
 
-/* --- actions --------------------------------------------------------------- */
+/* --- actions -------------------------------------------------------------- */
 static int
 ctl_action_ok(const struct wire_ctlaction *a)
 {
@@ -492,7 +492,7 @@ control_wait(struct link *l, struct imsg *imsg)
 	wait_add(s, &asker, &w.wait);
 }
 
-/* --- log queries ----------------------------------------------------------- */
+/* --- log queries ---------------------------------------------------------- */
 static void
 control_query(struct link *l, struct imsg *imsg)
 {
@@ -536,7 +536,7 @@ control_cancel(struct link *l, struct imsg *imsg)
 	relay_cancel(link_arg(l), imsg_get_id(imsg));
 }
 
-/* --- keepd as a whole ------------------------------------------------------ */
+/* --- keepd as a whole ----------------------------------------------------- */
 /* For those who manage everything; others hear why not. */
 static int
 control_may_manage(struct ctl *c, uint32_t frame, const char *what)
@@ -642,7 +642,7 @@ static const struct permit control_permits[] = {
 	{ IMSG_NONE,		0,		NULL }
 };
 
-/* --- clients --------------------------------------------------------------- */
+/* --- clients -------------------------------------------------------------- */
 static void
 control_closed(struct link *l, const char *reason)
 {

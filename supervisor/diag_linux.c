@@ -72,7 +72,7 @@ diag_ask(struct diag_request *r, int flags)
 	return (0);
 }
 
-/* --- the owner of a connection --------------------------------------------- */
+/* --- the owner of a connection -------------------------------------------- */
 static void
 diag_tuple(struct inet_diag_sockid *id, const struct wire_peeraddr *p)
 {
@@ -137,7 +137,7 @@ diag_peer_uid(const struct wire_peeraddr *p, uint32_t *uid)
 	return (diag_read_uid(&r, uid));
 }
 
-/* --- listeners ------------------------------------------------------------- */
+/* --- listeners ------------------------------------------------------------ */
 /* 1 found, 0 not, -1 more to read. */
 static int
 diag_read_listener(ssize_t n, struct nlmsghdr *h, uint32_t port)

@@ -50,7 +50,7 @@ conn_find(uint32_t id)
 	return (RB_FIND(conn_tree, &conns, &key));
 }
 
-/* --- identities and grants ------------------------------------------------- */
+/* --- identities and grants ------------------------------------------------ */
 static void
 conn_tell(struct conn *c)
 {
@@ -156,7 +156,7 @@ front_reidentify(void)
 	}
 }
 
-/* --- connections ----------------------------------------------------------- */
+/* --- connections ---------------------------------------------------------- */
 static void
 conn_free(struct conn *c)
 {
@@ -239,7 +239,7 @@ front_closed(struct link *l, struct imsg *imsg)
 		conn_free(c);
 }
 
-/* --- requests -------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------- */
 /* The connection of a message, which must have an identity that counts. */
 static struct conn *
 front_conn(struct link *l, struct imsg *imsg)
@@ -429,7 +429,7 @@ static const struct permit front_permits[] = {
 	{ IMSG_NONE,		0,		NULL }
 };
 
-/* --- the link -------------------------------------------------------------- */
+/* --- the link ------------------------------------------------------------- */
 static void
 front_forget_all(void)
 {

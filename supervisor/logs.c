@@ -83,7 +83,7 @@ logs_run_over(struct service *s, uint32_t kind, uint32_t run, int code,
 	r->signal = (uint32_t)sig;
 }
 
-/* --- pipes ----------------------------------------------------------------- */
+/* --- pipes ---------------------------------------------------------------- */
 static void
 pipe_store(const struct service *s, const struct logpipe *p, int keep)
 {
@@ -216,7 +216,7 @@ static const struct permit logger_permits[] = {
 	{ IMSG_NONE,		0,		NULL }
 };
 
-/* --- the link -------------------------------------------------------------- */
+/* --- the link ------------------------------------------------------------- */
 static void
 logs_down(void)
 {

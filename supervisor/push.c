@@ -104,7 +104,7 @@ push_flush(void)
 	}
 }
 
-/* --- display text ---------------------------------------------------------- */
+/* --- display text --------------------------------------------------------- */
 static size_t
 text_word(char *tail, size_t size, size_t len, const char *word)
 {

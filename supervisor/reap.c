@@ -20,7 +20,7 @@
 static struct event	 reap_ev;
 static struct tree	 reap_tree;
 
-/* --- whose is it ----------------------------------------------------------- */
+/* --- whose is it ---------------------------------------------------------- */
 static struct service *
 owner_by_session(pid_t sid, int *build)
 {
@@ -212,7 +212,7 @@ reap_kill_all(void)
 	return (t->n);
 }
 
-/* --- one exit -------------------------------------------------------------- */
+/* --- one exit ------------------------------------------------------------- */
 static void
 reap_pid(pid_t pid)
 {

@@ -171,7 +171,7 @@ relay_down(void)
 	}
 }
 
-/* --- from the logger ------------------------------------------------------- */
+/* --- from the logger ------------------------------------------------------ */
 static void
 relay_pass(const struct relay *r, struct imsg *imsg)
 {

@@ -34,7 +34,7 @@ textf(const char *fmt, ...)
 	return (buf);
 }
 
-/* --- batches --------------------------------------------------------------- */
+/* --- batches -------------------------------------------------------------- */
 /* One of several is answered; the last one brings the final RESULT. */
 void
 batch_release(const struct asker *asker, uint32_t code, int tell)
@@ -61,7 +61,7 @@ batch_release(const struct asker *asker, uint32_t code, int tell)
 	free(b);
 }
 
-/* --- answers --------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------- */
 void
 request_send(const struct asker *asker, struct wire_result *r,
     const char *text)
@@ -100,7 +100,7 @@ request_refuse(const struct asker *asker, struct service *s, uint32_t verb,
 	request_send(asker, &r, text);
 }
 
-/* --- requests -------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------- */
 static void
 request_free(struct request *r)
 {

@@ -42,7 +42,7 @@ static void	(*const actions[ACTION_COUNT])(struct service *) = {
 	[ACTION_CANCEL] = action_cancel,
 };
 
-/* --- small ones ------------------------------------------------------------ */
+/* --- small ones ----------------------------------------------------------- */
 static void
 timer_arm(struct event *ev, uint64_t ms)
 {
@@ -95,11 +95,12 @@ service_settle(struct service *s)
 	s->automatic = 0;
 	s->swap = 0;
 	s->nobuild = 0;
+	s->replace = 0;
 	s->stop_limit_ms = 0;
 	s->st.activity = ACT_NONE;
 }
 
-/* --- transitions ----------------------------------------------------------- */
+/* --- transitions ---------------------------------------------------------- */
 static void
 service_note(struct service *s, uint32_t from)
 {
@@ -234,7 +235,7 @@ action_cancel(struct service *s)
 	supervisor_check_stopped();
 }
 
-/* --- the ways up ----------------------------------------------------------- */
+/* --- the ways up ---------------------------------------------------------- */
 /* Start it as s->op, s->op_mode and s->automatic say. */
 void
 service_go(struct service *s)
@@ -277,7 +278,7 @@ service_built(struct service *s)
 	}
 	/* Beside a running one: now its time has come (U-8). */
 	s->st.activity = ACT_SWAPPING;
-	s->built = 1;
+	s->replace = 1;
 	if (s->st.state == ST_RUNNING)
 		service_event(s, SE_STOP);
 	/* In `stopping` it is on its way out already. */
@@ -330,7 +331,7 @@ service_ready(struct service *s)
 	ask_next(s);
 }
 
-/* --- the ways down --------------------------------------------------------- */
+/* --- the ways down -------------------------------------------------------- */
 void
 service_kill(struct service *s)
 {
@@ -402,18 +403,12 @@ service_stopped(struct service *s)
 	supervisor_check_stopped();
 }
 
-/* Did it go because a restart or a swap stopped it? */
-static int
-service_replacing(const struct service *s)
-{
-	return (s->op == VERB_RESTART || (s->op == VERB_REBUILD && s->built));
-}
-
+/* It went because a restart or a swap stopped it. */
 static void
 service_replace(struct service *s)
 {
 	s->st.exit_reason = s->killed ? EXIT_KILLED : EXIT_REQUESTED;
-	s->built = 0;
+	s->replace = 0;
 	s->nobuild = 1;
 	service_go(s);
 }
@@ -432,9 +427,9 @@ service_tree_gone(struct service *s)
 	else if (sup.shutting_down || s->removed) {
 		s->op = VERB_STOP;
 		service_stopped(s);
-	} else if (service_replacing(s))
+	} else if (s->replace)
 		service_replace(s);
-	else if (s->swap) {
+	else if (s->swap && (s->queued || s->building)) {
 		s->st.activity = ACT_NONE;
 		service_event(s, SE_SWAP_EXIT);
 	} else if (s->start_failed)
@@ -475,7 +470,7 @@ service_exited(struct service *s, int code, int sig, int left)
 	wait_exited(s);
 }
 
-/* --- what follows from an end that nobody asked for ------------------------ */
+/* --- what follows from an end that nobody asked for ----------------------- */
 static void
 crash_text(struct service *s)
 {
@@ -630,7 +625,7 @@ service_build_failed(struct service *s, const char *text)
 	ask_next(s);
 }
 
-/* --- from above ------------------------------------------------------------ */
+/* --- from above ----------------------------------------------------------- */
 /* keepd ends, or the service left the configuration. */
 void
 service_halt(struct service *s, int force)
@@ -688,7 +683,7 @@ service_rebuild(struct service *s, uint32_t mode)
 	s->op = VERB_REBUILD;
 	s->op_mode = mode;
 	s->swap = 1;
-	s->built = 0;
+	s->replace = 0;
 	s->old_pid = s->st.pid;
 	push_state(s);
 	if (!build_needed(s, mode)) {
@@ -699,7 +694,7 @@ service_rebuild(struct service *s, uint32_t mode)
 	build_want(s);
 }
 
-/* --- records --------------------------------------------------------------- */
+/* --- records -------------------------------------------------------------- */
 static void
 service_configured(struct service *s)
 {

@@ -65,7 +65,7 @@ child_forget(struct child *c)
 	c->pid = 0;
 }
 
-/* --- pipes ----------------------------------------------------------------- */
+/* --- pipes ---------------------------------------------------------------- */
 static void
 pipes_close(struct spawn_pipes *p)
 {
@@ -95,7 +95,7 @@ fail:
 	return (-1);
 }
 
-/* --- what the child gets --------------------------------------------------- */
+/* --- what the child gets -------------------------------------------------- */
 static void
 launch_command(struct launch *l, struct service *s)
 {
@@ -162,7 +162,7 @@ spawn_logs(struct child *c)
 	c->out = c->err = -1;
 }
 
-/* --- what it reports ------------------------------------------------------- */
+/* --- what it reports ------------------------------------------------------ */
 /* Exec closes the pipe; a failure before it writes one report first. */
 void
 spawn_settle(struct child *c)
@@ -194,7 +194,7 @@ spawn_report(int fd, short what, void *arg)
 	spawn_settle(arg);
 }
 
-/* --- the fork -------------------------------------------------------------- */
+/* --- the fork ------------------------------------------------------------- */
 static pid_t
 spawn_fork(struct launch *l)
 {

@@ -48,7 +48,7 @@ service_next(const struct service *s)
 	return (NULL);
 }
 
-/* --- the end --------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 static void
 supervisor_stopped(void)
 {
@@ -117,7 +117,7 @@ supervisor_shutdown(int force)
 	supervisor_check_stopped();
 }
 
-/* --- the parent ------------------------------------------------------------ */
+/* --- the parent ----------------------------------------------------------- */
 static void
 parent_peer(struct link *l, struct imsg *imsg)
 {
@@ -217,7 +217,7 @@ parent_log(int level, const char *line)
 	busy = 0;
 }
 
-/* --- start ----------------------------------------------------------------- */
+/* --- start ---------------------------------------------------------------- */
 /* A ^C on the terminal reaches the whole group: the parent decides. */
 static void
 signal_ignored(evutil_socket_t fd, short what, void *arg)

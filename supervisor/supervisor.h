@@ -33,7 +33,7 @@ struct ctl;
 struct conn;
 struct service;
 
-/* --- records --------------------------------------------------------------- */
+/* --- records -------------------------------------------------------------- */
 struct strlist {
 	char		**v;		/* NULL-terminated */
 	size_t		  n;
@@ -152,7 +152,7 @@ struct service {
 	uint64_t		 stop_limit_ms;	/* asked for this stop; 0: none */
 	uint8_t			 automatic;	/* nobody waits for this start */
 	uint8_t			 swap;		/* S0-51 */
-	uint8_t			 built;		/* a rebuild's successor is ready */
+	uint8_t			 replace;	/* stopped for its successor */
 	uint8_t			 nobuild;	/* start what is there */
 	uint8_t			 force;		/* KILL at once */
 	uint8_t			 start_failed;	/* the exit is of no program */
@@ -209,7 +209,7 @@ struct supervisor {
 };
 extern struct supervisor sup;
 
-/* --- supervisor.c ---------------------------------------------------------- */
+/* --- supervisor.c --------------------------------------------------------- */
 /* After anything ended: is keepd's own stop complete? */
 void		 supervisor_check_stopped(void);
 /* Iterates services in the order of their ids; NULL at the end. */
@@ -217,7 +217,7 @@ struct service	*service_next(const struct service *);
 #define SERVICE_FOREACH(s) \
 	for ((s) = service_next(NULL); (s) != NULL; (s) = service_next(s))
 
-/* --- conf.c ---------------------------------------------------------------- */
+/* --- conf.c --------------------------------------------------------------- */
 void		 conf_begin(struct link *, struct imsg *);
 void		 conf_global(struct link *, struct imsg *);
 void		 conf_service(struct link *, struct imsg *);
@@ -231,7 +231,7 @@ void		 conf_collect(void);	/* frees removed ones that are gone */
 #define LINK_IDLE	1U	/* states of the parent's link */
 #define LINK_CONF	2U	/* within a transaction */
 
-/* --- command.c ------------------------------------------------------------- */
+/* --- command.c ------------------------------------------------------------ */
 /* Fills in what is derived from wire_service and the strings; -1 no memory. */
 int		 command_prepare(struct svc_conf *);
 void		 command_free(struct svc_conf *);
@@ -241,7 +241,7 @@ void		 conf_unref(struct svc_conf *);
 uint32_t	 command_stale(const struct svc_conf *a, const struct svc_conf *b);
 int		 strlist_add(struct strlist *, const char *, size_t);
 
-/* --- service.c ------------------------------------------------------------- */
+/* --- service.c ------------------------------------------------------------ */
 struct service	*service_new(uint32_t, struct svc_conf *);
 void		 service_free(struct service *);
 void		 service_configure(struct service *, struct svc_conf *);
@@ -263,7 +263,7 @@ void		 service_start_failed(struct service *, const char *);
 void		 service_exited(struct service *, int code, int sig, int left);
 void		 service_tree_gone(struct service *);
 
-/* --- request.c ------------------------------------------------------------- */
+/* --- request.c ------------------------------------------------------------ */
 /* Of several: one is answered, the last one brings the final RESULT if told. */
 void		 batch_release(const struct asker *, uint32_t code, int tell);
 struct request	*request_add(struct service *, const struct asker *,
@@ -285,7 +285,7 @@ void		 request_send(const struct asker *, struct wire_result *,
 const char	*textf(const char *, ...)	/* in a static buffer, one line */
 		    __attribute__((format(printf, 1, 2)));
 
-/* --- spawn.c --------------------------------------------------------------- */
+/* --- spawn.c -------------------------------------------------------------- */
 void		 spawn_init(void);
 /* 0; or -1 with the reason in the text buffer of REASON_SIZE. */
 int		 spawn_child(struct service *, enum child_kind, uint32_t mode,
@@ -296,7 +296,7 @@ struct child	*child_find(pid_t);
 void		 spawn_settle(struct child *);
 void		 child_forget(struct child *);	/* after it was reaped */
 
-/* --- reap.c ---------------------------------------------------------------- */
+/* --- reap.c --------------------------------------------------------------- */
 void		 reap_init(void);
 /* Signal the whole tree of a service or its build; how many there are. */
 unsigned int	 reap_kill(struct service *, int build, int sig);
@@ -305,13 +305,13 @@ void		 reap_survivors(struct service *, char *, size_t);
 unsigned int	 reap_kill_all(void);
 void		 reap_forget(const struct service *);	/* its tree is gone */
 
-/* --- build.c --------------------------------------------------------------- */
+/* --- build.c -------------------------------------------------------------- */
 void		 build_want(struct service *);		/* queue for a slot */
 void		 build_cancel(struct service *);	/* dequeue or kill */
 void		 build_exited(struct service *, int code, int sig);
 int		 build_needed(const struct service *, uint32_t mode);
 
-/* --- mode.c ---------------------------------------------------------------- */
+/* --- mode.c --------------------------------------------------------------- */
 void		 mode_init(void);		/* initial mode, at the start */
 uint32_t	 mode_now(void);
 void		 mode_set(uint32_t, const char *who);
@@ -319,7 +319,7 @@ void		 mode_activity(void);
 void		 mode_fill(struct wire_mode *);
 void		 mode_reconfigured(void);
 
-/* --- events.c -------------------------------------------------------------- */
+/* --- events.c ------------------------------------------------------------- */
 /* A zeroed record of the ring with time, seq and name filled in. NULL: keepd. */
 struct wire_event *event_begin(struct service *, uint32_t kind);
 void		 event_publish(struct wire_event *);
@@ -328,7 +328,7 @@ void		 event_note(struct service *, uint32_t kind, const char *who,
 /* The nth oldest that is kept; NULL when there are less. */
 const struct wire_event *event_at(const struct service *, unsigned int);
 
-/* --- push.c ---------------------------------------------------------------- */
+/* --- push.c --------------------------------------------------------------- */
 void		 push_state(struct service *);		/* soon */
 void		 push_mode(void);
 void		 push_forget(struct service *);
@@ -337,7 +337,7 @@ void		 push_flush(void);			/* once a loop turn */
 size_t		 push_text(const struct service *, struct wire_text *, char *,
 		    size_t);				/* bytes of the tail */
 
-/* --- logs.c ---------------------------------------------------------------- */
+/* --- logs.c --------------------------------------------------------------- */
 void		 logs_run(struct service *, uint32_t kind, uint32_t run);
 void		 logs_attach(struct service *, uint32_t kind, uint32_t run,
 		    uint32_t stream, int fd);
@@ -347,7 +347,7 @@ void		 logs_flush(void);			/* once a loop turn */
 void		 logs_forget(struct service *);		/* all its pipes */
 void		 logs_up(int fd);			/* a fresh logger */
 
-/* --- auth.c ---------------------------------------------------------------- */
+/* --- auth.c --------------------------------------------------------------- */
 void		 auth_names(void);	/* at configuration time: passwd, group */
 void		 auth_identify(struct identity *, uint32_t uid,
 		    const gid_t *, size_t, int network);
@@ -358,20 +358,20 @@ int		 auth_visible(const struct identity *, const struct service *);
 const char	*auth_user(uint32_t uid);	/* NULL: not known */
 const char	*auth_home(uint32_t uid);	/* NULL: not known */
 
-/* --- diag_linux.c ---------------------------------------------------------- */
+/* --- diag_linux.c --------------------------------------------------------- */
 int		 diag_init(void);
 /* uid of the client's socket; -1: the kernel knows no such socket. */
 int		 diag_peer_uid(const struct wire_peeraddr *, uint32_t *);
 int		 diag_listening(uint32_t port);		/* 1 yes, 0 no */
 
-/* --- front.c --------------------------------------------------------------- */
+/* --- front.c -------------------------------------------------------------- */
 void		 front_up(int fd);			/* a fresh frontend */
 void		 front_regrant(void);		/* a fresh logger */
 void		 front_no_logger(void);
 void		 front_granted(uint32_t conn);
 void		 front_reidentify(void);	/* after a configuration */
 
-/* --- wait.c ---------------------------------------------------------------- */
+/* --- wait.c --------------------------------------------------------------- */
 void		 wait_add(struct service *, const struct asker *,
 		    const struct wire_wait *);
 void		 wait_changed(struct service *);	/* its state did */
@@ -382,7 +382,7 @@ void		 wait_drop_conn(uint32_t);		/* 0: all of the frontend */
 void		 wait_drop_ctl(struct ctl *);
 unsigned int	 wait_count(void);			/* of the frontend */
 
-/* --- control.c ------------------------------------------------------------- */
+/* --- control.c ------------------------------------------------------------ */
 void		 control_listen(int fd);
 void		 control_send(struct ctl *, uint32_t frame,
 		    struct wire_result *, const char *);
@@ -391,13 +391,13 @@ void		 control_reloaded(struct link *, struct imsg *);
 void		 control_reidentify(void);
 struct link	*control_link(struct ctl *);
 
-/* --- target.c -------------------------------------------------------------- */
+/* --- target.c ------------------------------------------------------------- */
 /* The services that match, at most max; returns their number. */
 size_t		 target_find(const struct wire_target *, const struct identity *,
 		    struct service **, size_t max);
 const char	*target_hint(const char *, const struct identity *); /* or NULL */
 
-/* --- relay.c --------------------------------------------------------------- */
+/* --- relay.c -------------------------------------------------------------- */
 void		 relay_query(struct ctl *, uint32_t frame, struct service *,
 		    const struct wire_query *, const void *, size_t);
 void		 relay_fail(struct ctl *, uint32_t frame, uint32_t code,
@@ -409,7 +409,7 @@ void		 relay_down(void);		/* the logger is gone */
 void		 relay_data(struct link *, struct imsg *);
 void		 relay_end(struct link *, struct imsg *);
 
-/* --- tree_linux.c ---------------------------------------------------------- */
+/* --- tree_linux.c --------------------------------------------------------- */
 /* One process below the supervisor that is not a zombie. */
 struct treeproc {
 	pid_t		 pid;

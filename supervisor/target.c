@@ -89,7 +89,7 @@ target_find(const struct wire_target *w, const struct identity *who,
 	return (n);
 }
 
-/* --- did you mean ---------------------------------------------------------- */
+/* --- did you mean --------------------------------------------------------- */
 static size_t
 least(size_t a, size_t b, size_t c)
 {

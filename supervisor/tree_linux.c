@@ -50,7 +50,7 @@ tree_mark_gid(uint32_t id, int build)
 	return (MARK_GID + id * 2 + (build != 0));
 }
 
-/* --- lists of children ----------------------------------------------------- */
+/* --- lists of children ---------------------------------------------------- */
 /* Calls back for each pid in such a file; stops early when that says so. */
 static int
 children_each(int fd, int (*each)(pid_t, void *), void *arg)
@@ -88,7 +88,7 @@ tree_strays(void)
 	return (children_each(own_children, is_stray, NULL));
 }
 
-/* --- one process ----------------------------------------------------------- */
+/* --- one process ---------------------------------------------------------- */
 static ssize_t
 proc_read(pid_t pid, const char *file, char *buf, size_t size)
 {
@@ -135,7 +135,7 @@ proc_stat(pid_t pid, struct treeproc *p, int *threads)
 	return (0);
 }
 
-/* --- the whole tree -------------------------------------------------------- */
+/* --- the whole tree ------------------------------------------------------- */
 struct collect {
 	struct tree		*tree;
 	const struct service	*only;
@@ -248,7 +248,7 @@ tree_scan(struct tree *t, const struct service *only)
 	t->n = n;
 }
 
-/* --- marks ----------------------------------------------------------------- */
+/* --- marks ---------------------------------------------------------------- */
 static struct service *
 service_named(const char *name)
 {
@@ -314,7 +314,7 @@ tree_marked(pid_t pid, int *build)
 	return (marked_by_environ(pid, build));
 }
 
-/* --- signals --------------------------------------------------------------- */
+/* --- signals -------------------------------------------------------------- */
 int
 tree_signal(const struct treeproc *p, int sig)
 {

@@ -80,7 +80,7 @@ wait_ended(struct wait *w)
 		    st->name, st->exit_code));
 }
 
-/* --- ports ----------------------------------------------------------------- */
+/* --- ports ---------------------------------------------------------------- */
 static void
 port_arm(void)
 {
@@ -113,7 +113,7 @@ port_poll(evutil_socket_t fd, short what, void *arg)
 		port_arm();
 }
 
-/* --- conditions ------------------------------------------------------------ */
+/* --- conditions ----------------------------------------------------------- */
 /* Nothing will change by itself any more. */
 static int
 wait_hopeless(const struct service *s)
@@ -212,7 +212,7 @@ wait_add(struct service *s, const struct asker *asker,
 	wait_check(w);
 }
 
-/* --- what may answer them -------------------------------------------------- */
+/* --- what may answer them ------------------------------------------------- */
 void
 wait_changed(struct service *s)
 {

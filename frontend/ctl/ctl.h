@@ -159,7 +159,7 @@ enum colour	 name_colour(size_t);	/* the nth of several services */
 /* --- format.c ------------------------------------------------------------ */
 /* Into buf, and return it. */
 char	*duration_text(uint64_t ms, char *, size_t);	/* "1h 20m" */
-char	*local_time(uint64_t ms, char *, size_t);	/* "2026-11-20 10:00:00" */
+char	*local_time(uint64_t ms, char *, size_t);	/* with the date */
 char	*exit_text(uint32_t reason, int32_t code, uint32_t sig, char *, size_t);
 const char *signal_text(uint32_t);	/* "SIGTERM"; static */
 char	*flatten_words(const char *, size_t, const char *); /* fresh, shown */

@@ -98,7 +98,7 @@ static const struct option_row {
 		    BIT(OPT_BUILDLOG))
 
 static const struct verb_row verbs[] = {
-	{ "status", "[service ...]", "how services are: a table, or one in full",
+	{ "status", "[service ...]", "how services are: all, or one in full",
 	    GLOBAL | BIT(OPT_GROUP), 0, -1, verb_status },
 	{ "list", "[service ...]", "which services there are",
 	    GLOBAL | BIT(OPT_STATUS) | BIT(OPT_GROUP) | BIT(OPT_CSV), 0, -1,
@@ -161,6 +161,7 @@ static void	option_set(struct options *, int, const char *);
 static void	option_bad(int, const char *, const char *)
 		    __attribute__((noreturn));
 static uint64_t	number(int, const char *, long long, long long);
+static uint64_t	stream_flag(int, const char *);
 static void	run_set(struct options *, const char *);
 static const struct verb_row *verb_find(const char *);
 static void	usage(const struct verb_row *) __attribute__((noreturn));
@@ -176,6 +177,7 @@ main(int argc, char **argv)
 
 	memset(&o, 0, sizeof(o));
 	setprogname("keepctl");
+	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);	/* an error is one write */
 	colour_init();
 	parser_init(&p, NULL);
 	parser_run(&p, &o, argc, argv);
@@ -334,14 +336,7 @@ option_set(struct options *o, int id, const char *value)
 		*n = number(id, value, 1, UINT16_MAX);
 		break;
 	case KIND_STREAM:
-		if (strcmp(value, "stdout") == 0)
-			*n = Q_STDOUT;
-		else if (strcmp(value, "stderr") == 0)
-			*n = Q_STDERR;
-		else if (strcmp(value, "both") != 0 &&
-		    strcmp(value, "combined") != 0)
-			option_bad(id, value, "stream must be stdout, stderr "
-			    "or both");
+		*n = stream_flag(id, value);
 		break;
 	case KIND_RUN:
 		run_set(o, value);
@@ -371,6 +366,18 @@ number(int id, const char *value, long long least, long long most)
 		errx(CTL_USAGE, "--%s %s: the number is %s (%lld to %lld)",
 		    option_rows[id].name, value, error, least, most);
 	return (n);
+}
+
+static uint64_t
+stream_flag(int id, const char *value)
+{
+	if (strcmp(value, "stdout") == 0)
+		return (Q_STDOUT);
+	if (strcmp(value, "stderr") == 0)
+		return (Q_STDERR);
+	if (strcmp(value, "both") != 0 && strcmp(value, "combined") != 0)
+		option_bad(id, value, "stream must be stdout, stderr or both");
+	return (0);
 }
 
 static void

@@ -179,7 +179,7 @@ query_exit(const struct query *q, int several)
 		warnx("%s: stopped at the limit of --max-bytes", q->name);
 	if (code == END_NO_SUCH_RUN && q->end.runs == 0) {
 		if (!several)
-			warnx("%s: has not run yet", q->name);
+			warnx("%s: nothing was logged yet", q->name);
 		return (CTL_OK);
 	}
 	if (end_exits[code] != CTL_OK)

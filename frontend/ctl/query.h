@@ -41,7 +41,7 @@ void	 query_take(struct client *, struct query *);
 /* Takes a frame of any of the queries and frees it. */
 void	 queries_dispatch(struct queries *, struct imsg *);
 /* What the end means as exit status; says on stderr what went wrong, and
- * that a service has not run yet unless it is one of several. */
+ * that there is no log yet unless the service is one of several. */
 int	 query_exit(const struct query *, int several);
 
 /* How lines are shown. */
@@ -49,7 +49,7 @@ struct printer {
 	int		 flags;		/* RENDER_* */
 	int		 json;
 	int		 marks;		/* JSON: say which lines match */
-	int		 prefix;	/* width of the names before lines; 0 none */
+	int		 prefix;	/* width of the names; 0: none */
 	char		*buf;
 	size_t		 size;
 	const struct query *open;	/* the rest of its line is to come */

@@ -259,16 +259,16 @@ cell_print(const struct cell *cell, size_t width, int right, int last)
 	if (right)
 		printf("%*s", (int)pad, "");
 	fputs(colour(cell->colour), stdout);
-	for (; *s != '\0'; s += n, used += g) {
-		g = glyph(s, &n);
-		if (cut && used + g > width - 1)
-			break;
-		fwrite(s, 1, n, stdout);
-	}
 	if (cut) {
+		while (used + (g = glyph(s, &n)) <= width - 1) {
+			s += n;
+			used += g;
+		}
+		fwrite(cell->text, 1, s - cell->text, stdout);
 		fputs(symbol("…", "~"), stdout);
 		pad = width - used - 1;
-	}
+	} else
+		fputs(s, stdout);
 	if (cell->colour != COLOUR_NONE)
 		fputs(colour_end(), stdout);
 	if (!right && !last)

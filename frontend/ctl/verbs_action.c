@@ -189,7 +189,10 @@ answer(const struct options *o, struct actions *a, const struct result *r)
 		return;
 	if (status > a->status)
 		a->status = status;
-	if (status != CTL_OK)
+	if (status != CTL_OK && s != NULL &&
+	    strstr(r->text, s->state.name) == NULL)
+		warnx("%s: %s", s->state.name, r->text);
+	else if (status != CTL_OK)
 		result_warn(r);
 	else if (!given(o, OPT_JSON) && !given(o, OPT_BRIEF))
 		answer_print(r, s != NULL ? s->state.name : "service");
@@ -261,6 +264,7 @@ waiting_show(struct actions *a)
 	fprintf(stderr, "\r%s waiting for keepd, %s\033[K",
 	    symbol(frames[ms / TICK_MS % nitems(frames)], "..."),
 	    duration_text(ms, took, sizeof(took)));
+	fflush(stderr);
 	a->waiting = 1;
 }
 

@@ -22,6 +22,7 @@ static void	query_options(const struct options *, struct wire_query *);
 static int	queries_run(struct client *, struct queries *,
 		    struct printer *, int);
 static int	queries_first(struct queries *, int, size_t *);
+static void	gap_warn(const struct query *, const struct wire_line *);
 static int	queries_open(const struct queries *);
 static void	queries_resume(struct client *, struct queries *);
 static void	query_resume(struct client *, struct query *);
@@ -31,7 +32,7 @@ static void	print_nothing(const struct queries *);
 int
 verb_logs(const struct options *o)
 {
-	struct client		*c = client_open(o);
+	struct client		*c;
 	struct services		 all = { NULL, 0, 0 };
 	struct queries		 qs;
 	struct printer		 p;
@@ -39,6 +40,10 @@ verb_logs(const struct options *o)
 	size_t			 i;
 	int			 status, follow = given(o, OPT_FOLLOW);
 
+	if (follow && (given(o, OPT_RUN) || given(o, OPT_UNTIL)))
+		errx(CTL_USAGE, "--follow is about what comes: --run and "
+		    "--until do not go with it");
+	c = client_open(o);
 	names_resolve(o, c, &all, o->argc);
 	queries_init(&qs, &all);
 	for (i = 0; i < qs.count; i++) {
@@ -183,6 +188,8 @@ queries_run(struct client *c, struct queries *qs, struct printer *p,
 	for (;;) {
 		while (queries_first(qs, settled, &i) &&
 		    query_peek(&qs->list[i], &line, &text)) {
+			if (follow)
+				gap_warn(&qs->list[i], &line);
 			printer_line(p, qs, &qs->list[i], &line, text);
 			query_take(c, &qs->list[i]);
 		}
@@ -198,6 +205,19 @@ queries_run(struct client *c, struct queries *qs, struct printer *p,
 			queries_dispatch(qs, &imsg);
 	}
 	return (queries_exit(qs));
+}
+
+/* Lines that left the ring before we were sent them; one stream has gaps. */
+static void
+gap_warn(const struct query *q, const struct wire_line *line)
+{
+	if (line->run != q->last_run || line->line <= q->last_line + 1 ||
+	    (q->wire.query.flags & (Q_STDOUT | Q_STDERR)) != 0)
+		return;
+	fflush(stdout);
+	warnx("%s: %llu lines left out: they came faster than they could be "
+	    "shown", q->name,
+	    (unsigned long long)(line->line - q->last_line - 1));
 }
 
 /* Which query's line is next; 0: something must come before we know. */

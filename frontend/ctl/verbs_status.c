@@ -43,16 +43,18 @@ static const char *const stale_words[] = {
 
 static void	services_collect(const struct options *, struct client *,
 		    struct services *);
-static void	print_json(const struct options *, struct client *,
-		    const struct services *, int);
-static void	print_table(struct client *, const struct services *);
+static void	print_json(struct client *, const struct services *, int);
+static void	print_table(const struct services *);
 static void	status_row(struct table *, const struct wire_state *,
 		    const struct service *, uint64_t);
+static void	exit_cell(struct table *, const struct wire_state *, uint64_t);
+static int	exit_bad(uint32_t);
 static void	print_summary(struct client *, const struct services *);
 static void	print_errors(const struct services *);
 static void	print_full(const struct service *);
 static void	full_head(const struct wire_state *, const struct service *,
 		    uint64_t);
+static int	label_derived(const struct service *);
 static void	full_process(const struct wire_state *, uint64_t);
 static void	full_command(const struct service *);
 static void	full_exit(const struct wire_state *, uint64_t);
@@ -79,13 +81,16 @@ verb_status(const struct options *o)
 	services_collect(o, c, &all);
 	one = o->argc == 1 && !is_glob(o->argv[0]) && all.count == 1;
 	if (given(o, OPT_JSON))
-		print_json(o, c, &all, one);
-	else if (given(o, OPT_BRIEF))
-		print_list(&all);
+		print_json(c, &all, one);
 	else if (one)
 		print_full(&all.list[0]);
-	else
-		print_table(c, &all);
+	else {
+		print_table(&all);
+		if (colour_on() && !given(o, OPT_BRIEF)) {
+			print_errors(&all);
+			print_summary(c, &all);
+		}
+	}
 	services_clear(&all);
 	client_close(c);
 	return (CTL_OK);
@@ -105,7 +110,7 @@ verb_list(const struct options *o)
 	services_collect(o, c, &all);
 	filter(o, &all);
 	if (given(o, OPT_JSON))
-		print_json(o, c, &all, 0);
+		print_json(c, &all, 0);
 	else if (given(o, OPT_CSV))
 		print_csv(&all);
 	else if (given(o, OPT_BRIEF))
@@ -127,10 +132,12 @@ services_collect(const struct options *o, struct client *c,
 	struct result		 r;
 	int			 i, n = o->argc > 0 ? o->argc : 1;
 
+	if (o->argc > 0 && given(o, OPT_GROUP))
+		errx(CTL_USAGE, "name services or a --group, not both");
 	for (i = 0; i < n; i++) {
 		target_set(&t, o->argc > 0 ? o->argv[i] :
 		    given(o, OPT_GROUP) ? o->text[OPT_GROUP] : "",
-		    o->argc == 0 && given(o, OPT_GROUP));
+		    given(o, OPT_GROUP));
 		services_ask(c, &t);
 	}
 	for (i = 0; i < n; i++) {
@@ -143,15 +150,13 @@ services_collect(const struct options *o, struct client *c,
 }
 
 static void
-print_json(const struct options *o, struct client *c,
-    const struct services *all, int one)
+print_json(struct client *c, const struct services *all, int one)
 {
 	const struct service	*s;
 	json_t			*list = json_array();
 	uint64_t		 now = now_ms();
 	size_t			 i;
 
-	(void)o;
 	for (i = 0; i < all->count; i++) {
 		s = &all->list[i];
 		json_array_append_new(list, record_json(&s->state,
@@ -165,7 +170,7 @@ print_json(const struct options *o, struct client *c,
 }
 
 static void
-print_table(struct client *c, const struct services *all)
+print_table(const struct services *all)
 {
 	struct table	*t;
 	uint64_t	 now = now_ms();
@@ -176,17 +181,13 @@ print_table(struct client *c, const struct services *all)
 		status_row(t, &all->list[i].state, &all->list[i], now);
 	table_print(t, terminal_width());
 	table_free(t);
-	if (colour_on()) {
-		print_errors(all);
-		print_summary(c, all);
-	}
 }
 
 static void
 status_row(struct table *t, const struct wire_state *st,
     const struct service *s, uint64_t now)
 {
-	char	 a[TEXT_SIZE], b[TEXT_SIZE];
+	char	 up[TEXT_SIZE];
 	int	 alive = st->pid != 0;
 
 	table_cell(t, COLOUR_BOLD, "%s", st->name);
@@ -209,22 +210,42 @@ status_row(struct table *t, const struct wire_state *st,
 		table_cell(t, COLOUR_DIM, "-");
 	table_cell(t, alive ? COLOUR_NONE : COLOUR_DIM, "%s",
 	    alive && st->start_ms != 0 && now >= st->start_ms ?
-	    duration_text(now - st->start_ms, a, sizeof(a)) : "-");
+	    duration_text(now - st->start_ms, up, sizeof(up)) : "-");
 	table_cell(t, st->restarts > 0 ? COLOUR_NONE : COLOUR_DIM, "%u",
 	    st->restarts);
-	if (st->state == ST_BACKOFF && st->next_start_ms > now)
-		table_cell(t, COLOUR_YELLOW, "%s, next start in %s",
-		    exit_text(st->exit_reason, st->exit_code, st->exit_signal,
-		    a, sizeof(a)), duration_text(st->next_start_ms - now, b,
-		    sizeof(b)));
-	else if (st->exit_reason == EXIT_NONE)
+	exit_cell(t, st, now);
+}
+
+static void
+exit_cell(struct table *t, const struct wire_state *st, uint64_t now)
+{
+	uint64_t	 ago = now > st->exit_ms ? now - st->exit_ms : 0;
+	enum colour	 c = COLOUR_DIM;
+	char		 how[TEXT_SIZE], when[TEXT_SIZE];
+
+	if (st->exit_reason == EXIT_NONE) {
 		table_cell(t, COLOUR_DIM, "-");
-	else
-		table_cell(t, st->state == ST_FAILED ? COLOUR_RED :
-		    COLOUR_DIM, "%s, %s ago", exit_text(st->exit_reason,
-		    st->exit_code, st->exit_signal, a, sizeof(a)),
-		    duration_text(now > st->exit_ms ? now - st->exit_ms : 0, b,
-		    sizeof(b)));
+		return;
+	}
+	exit_text(st->exit_reason, st->exit_code, st->exit_signal, how,
+	    sizeof(how));
+	if (st->state == ST_BACKOFF && st->next_start_ms > now) {
+		table_cell(t, COLOUR_YELLOW, "%s, next start in %s", how,
+		    duration_text(st->next_start_ms - now, when,
+		    sizeof(when)));
+		return;
+	}
+	if (st->pid == 0 && exit_bad(st->exit_reason))
+		c = COLOUR_RED;
+	table_cell(t, c, "%s, %s ago", how, duration_text(ago, when,
+	    sizeof(when)));
+}
+
+static int
+exit_bad(uint32_t reason)
+{
+	return (reason != EXIT_NONE && reason != EXIT_EXITED &&
+	    reason != EXIT_REQUESTED);
 }
 
 /* "5 services: 3 running, 1 backoff, 1 failed; dev mode" */
@@ -311,16 +332,17 @@ full_head(const struct wire_state *st, const struct service *s, uint64_t now)
 	    symbol(state_symbol(st), ""), colour_end(), symbol(" ", ""),
 	    colour(COLOUR_BOLD), st->name, colour_end(),
 	    colour(state_colour(st)), proto_state_name(st->state));
-	if (st->activity != ACT_NONE)
-		printf(", %s", st->activity == ACT_BUILDING ? "building" :
-		    "swapping");
 	if (st->pid != 0 && st->start_ms != 0 && now >= st->start_ms)
 		printf(" for %s", duration_text(now - st->start_ms, buf,
 		    sizeof(buf)));
 	if (st->pid != 0)
 		printf(", %s", st->flags & STF_READY ? "ready" : "not ready");
+	if (st->activity != ACT_NONE)
+		printf(", %s", st->activity == ACT_BUILDING ? "building" :
+		    "swapping");
 	printf("%s\n", colour_end());
-	if (s->has_display && *s->display.text.label != '\0') {
+	if (s->has_display && *s->display.text.label != '\0' &&
+	    !label_derived(s)) {
 		text = clean_text(s->display.text.label);
 		printf("  %s\n", text);
 		free(text);
@@ -331,6 +353,26 @@ full_head(const struct wire_state *st, const struct service *s, uint64_t now)
 		free(text);
 	}
 	putchar('\n');
+}
+
+/* A label that only says what the command and directory below do (S3-28). */
+static int
+label_derived(const struct service *s)
+{
+	char	*command = flatten_words(s->display.words,
+	    s->display.words_len, "");
+	char	*label = clean_text(s->display.text.label);
+	char	*dir = clean_text(s->display.text.directory);
+	size_t	 n = strlen(command);
+	int	 derived;
+
+	derived = strncmp(label, command, n) == 0 &&
+	    strncmp(label + n, " in ", 4) == 0 &&
+	    strcmp(label + n + 4, dir) == 0;
+	free(dir);
+	free(label);
+	free(command);
+	return (derived);
 }
 
 static void

@@ -41,8 +41,8 @@ link_pair(struct imsgbuf *b, int sv[2])
 	imsgbuf_allow_fdpass(b);
 }
 
-static void
-put(struct imsgbuf *b, uint32_t type, uint32_t id, int fd, const void *p,
+void
+rig_put(struct imsgbuf *b, uint32_t type, uint32_t id, int fd, const void *p,
     size_t n)
 {
 	if (fd != -1 && (fd = fcntl(fd, F_DUPFD_CLOEXEC, 10)) == -1)
@@ -114,14 +114,14 @@ configure(struct rig *r)
 	g.search_timeout_ms = 10000;
 	g.echo = getenv("RIG_ECHO") != NULL;
 	g.nservices = 1;
-	put(&r->parent, IMSG_CONF_BEGIN, 0, -1, &serial, sizeof(serial));
-	put(&r->parent, IMSG_CONF_GLOBAL, 0, -1, &g, sizeof(g));
-	put(&r->parent, IMSG_CONF_RING, 0, r->fd, &r->ring, sizeof(r->ring));
-	put(&r->parent, IMSG_CONF_RING_RO, 0, r->fd_ro, &r->ring,
+	rig_put(&r->parent, IMSG_CONF_BEGIN, 0, -1, &serial, sizeof(serial));
+	rig_put(&r->parent, IMSG_CONF_GLOBAL, 0, -1, &g, sizeof(g));
+	rig_put(&r->parent, IMSG_CONF_RING, 0, r->fd, &r->ring, sizeof(r->ring));
+	rig_put(&r->parent, IMSG_CONF_RING_RO, 0, r->fd_ro, &r->ring,
 	    sizeof(r->ring));
-	put(&r->parent, IMSG_CONF_END, 0, -1, &serial, sizeof(serial));
+	rig_put(&r->parent, IMSG_CONF_END, 0, -1, &serial, sizeof(serial));
 	expect(r, IMSG_CONF_DONE);
-	put(&r->parent, IMSG_START, 0, -1, NULL, 0);
+	rig_put(&r->parent, IMSG_START, 0, -1, NULL, 0);
 }
 
 void
@@ -146,7 +146,10 @@ rig_again(struct rig *r)
 	close(sv[1]);
 	expect(r, IMSG_READY);
 	link_pair(&r->sup, peer);
-	put(&r->parent, IMSG_PEER, PEER_SUPERVISOR, peer[1], NULL, 0);
+	rig_put(&r->parent, IMSG_PEER, PEER_SUPERVISOR, peer[1], NULL, 0);
+	close(peer[1]);
+	link_pair(&r->front, peer);
+	rig_put(&r->parent, IMSG_PEER, PEER_FRONTEND, peer[1], NULL, 0);
 	close(peer[1]);
 	configure(r);
 }
@@ -177,15 +180,23 @@ rig_start(struct rig *r, const char *bin, uint32_t lines, uint64_t run_bytes,
 	r->ring.fresh = 0;
 }
 
+static void
+forget(struct rig *r)
+{
+	imsgbuf_clear(&r->parent);
+	close(r->parent.fd);
+	imsgbuf_clear(&r->sup);
+	close(r->sup.fd);
+	imsgbuf_clear(&r->front);
+	close(r->front.fd);
+}
+
 void
 rig_kill(struct rig *r)
 {
 	kill(r->pid, SIGKILL);
 	waitpid(r->pid, NULL, 0);
-	imsgbuf_clear(&r->parent);
-	close(r->parent.fd);
-	imsgbuf_clear(&r->sup);
-	close(r->sup.fd);
+	forget(r);
 }
 
 void
@@ -193,8 +204,11 @@ rig_stop(struct rig *r)
 {
 	struct wire_u32	how = { 0 };
 
-	put(&r->parent, IMSG_SHUTDOWN, 0, -1, &how, sizeof(how));
+	rig_put(&r->parent, IMSG_SHUTDOWN, 0, -1, &how, sizeof(how));
 	waitpid(r->pid, NULL, 0);
+	forget(r);
+	close(r->fd);
+	close(r->fd_ro);
 }
 
 void
@@ -206,7 +220,7 @@ rig_run(struct rig *r, uint32_t run)
 	w.time_ms = now_ms();
 	w.kind = RING_OUTPUT;
 	w.run = run;
-	put(&r->sup, IMSG_RUN, 0, -1, &w, sizeof(w));
+	rig_put(&r->sup, IMSG_RUN, 0, -1, &w, sizeof(w));
 }
 
 void
@@ -219,7 +233,7 @@ rig_run_end(struct rig *r, uint32_t run, int code)
 	w.kind = RING_OUTPUT;
 	w.run = run;
 	w.exit_code = code;
-	put(&r->sup, IMSG_RUN_END, 0, -1, &w, sizeof(w));
+	rig_put(&r->sup, IMSG_RUN_END, 0, -1, &w, sizeof(w));
 }
 
 void
@@ -231,7 +245,7 @@ rig_attach(struct rig *r, uint32_t run, uint32_t stream, int fd)
 	w.kind = RING_OUTPUT;
 	w.run = run;
 	w.stream = stream;
-	put(&r->sup, IMSG_ATTACH, 0, fd, &w, sizeof(w));
+	rig_put(&r->sup, IMSG_ATTACH, 0, fd, &w, sizeof(w));
 }
 
 void
@@ -269,46 +283,74 @@ take_data(struct rig_result *res, struct imsg *imsg,
 	}
 }
 
+uint32_t
+rig_ask(struct rig *r, struct imsgbuf *b, const struct wire_query *q,
+    const char *pattern)
+{
+	uint8_t		 buf[sizeof(*q) + PATTERN_MAX];
+	struct wire_query w = *q;
+	size_t		 len = pattern == NULL ? 0 : strlen(pattern);
+
+	if (pattern != NULL)
+		w.flags |= Q_PATTERN;
+	memcpy(buf, &w, sizeof(w));
+	if (len > 0)
+		memcpy(buf + sizeof(w), pattern, len);
+	rig_put(b, IMSG_QUERY, ++r->next_query, -1, buf, sizeof(w) + len);
+	return (r->next_query);
+}
+
+static void
+take_end(struct rig_result *res, struct imsg *imsg)
+{
+	size_t len;
+
+	if (imsg_get_buf(imsg, &res->end, sizeof(res->end)) == -1)
+		errx(1, "bad end");
+	len = imsg_get_len(imsg);
+	if (len >= sizeof(res->text))
+		len = sizeof(res->text) - 1;
+	(void)imsg_get_buf(imsg, res->text, len);
+}
+
+int
+rig_answer(struct rig *r, struct imsgbuf *b, uint32_t id, int ms,
+    void (*line)(const struct wire_line *, const char *, void *), void *arg,
+    struct rig_result *res)
+{
+	struct imsg	 imsg;
+	struct wire_u32	 n;
+	uint32_t	 type;
+
+	memset(res, 0, sizeof(*res));
+	do {
+		if (!get(b, &imsg, ms))
+			return (0);
+		type = imsg_get_type(&imsg);
+		if (type == IMSG_DRAINED)
+			r->drained++;
+		if (id != 0 && imsg_get_id(&imsg) != id)
+			type = IMSG_NONE;
+		if (type == IMSG_DATA) {
+			n.value = imsg_get_len(&imsg);
+			take_data(res, &imsg, line, arg);
+			rig_put(b, IMSG_CREDIT, imsg_get_id(&imsg), -1, &n,
+			    sizeof(n));
+		}
+		if (type == IMSG_END)
+			take_end(res, &imsg);
+		imsg_free(&imsg);
+	} while (type != IMSG_END);
+	return (1);
+}
+
 void
 rig_query(struct rig *r, struct wire_query *q, const char *pattern,
     void (*line)(const struct wire_line *, const char *, void *), void *arg,
     struct rig_result *res)
 {
-	uint8_t		 buf[sizeof(*q) + PATTERN_MAX];
-	struct imsg	 imsg;
-	struct wire_u32	 n;
-	uint32_t	 id = ++r->next_query, type;
-	size_t		 len = pattern == NULL ? 0 : strlen(pattern);
+	uint32_t id = rig_ask(r, &r->sup, q, pattern);
 
-	memset(res, 0, sizeof(*res));
-	if (pattern != NULL)
-		q->flags |= Q_PATTERN;
-	memcpy(buf, q, sizeof(*q));
-	if (len > 0)
-		memcpy(buf + sizeof(*q), pattern, len);
-	put(&r->sup, IMSG_QUERY, id, -1, buf, sizeof(*q) + len);
-	for (;;) {
-		if (!get(&r->sup, &imsg, 120000))
-			errx(1, "no answer to a query");
-		type = imsg_get_type(&imsg);
-		if (type == IMSG_DRAINED)
-			r->drained++;
-		if (type == IMSG_DATA && imsg_get_id(&imsg) == id) {
-			n.value = imsg_get_len(&imsg);
-			take_data(res, &imsg, line, arg);
-			put(&r->sup, IMSG_CREDIT, id, -1, &n, sizeof(n));
-		}
-		if (type == IMSG_END && imsg_get_id(&imsg) == id) {
-			if (imsg_get_buf(&imsg, &res->end,
-			    sizeof(res->end)) == -1)
-				errx(1, "bad end");
-			len = imsg_get_len(&imsg);
-			if (len >= sizeof(res->text))
-				len = sizeof(res->text) - 1;
-			(void)imsg_get_buf(&imsg, res->text, len);
-			imsg_free(&imsg);
-			return;
-		}
-		imsg_free(&imsg);
-	}
+	if (!rig_answer(r, &r->sup, id, 120000, line, arg, res))
+		errx(1, "no answer to a query");
 }

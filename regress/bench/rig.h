@@ -16,6 +16,7 @@ struct rig {
 	char		 logger[1024];	/* its path */
 	struct imsgbuf	 parent;
 	struct imsgbuf	 sup;
+	struct imsgbuf	 front;
 	struct wire_ring ring;
 	int		 fd;		/* the memfd */
 	int		 fd_ro;
@@ -45,6 +46,15 @@ void	rig_wait_drained(struct rig *, uint32_t);
 void	rig_query(struct rig *, struct wire_query *, const char *pattern,
 	    void (*line)(const struct wire_line *, const char *, void *), void *,
 	    struct rig_result *);
+/* The same in two steps, on one of the links; id 0: of whichever query
+ * ends next.  0: no END within ms. */
+uint32_t rig_ask(struct rig *, struct imsgbuf *, const struct wire_query *,
+	    const char *pattern);
+int	rig_answer(struct rig *, struct imsgbuf *, uint32_t id, int ms,
+	    void (*line)(const struct wire_line *, const char *, void *), void *,
+	    struct rig_result *);
+void	rig_put(struct imsgbuf *, uint32_t type, uint32_t id, int fd,
+	    const void *, size_t);
 double	rig_now(void);			/* seconds */
 
 #endif

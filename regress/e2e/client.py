@@ -17,11 +17,12 @@ class ToolError(Exception):
         self.result = result
         self.text = "\n".join(c.get("text", "")
                               for c in result.get("content", []))
+        # The first item is ours; log text may follow in one of its own.
         d = result.get("structuredContent")
         if d is None:
             try:
-                d = json.loads(self.text)
-            except ValueError:
+                d = json.loads(result["content"][0]["text"])
+            except (ValueError, LookupError):
                 d = {}
         self.code = d.get("error_code")
         self.error = d.get("error")
@@ -31,7 +32,8 @@ class ToolError(Exception):
 class RpcError(Exception):
     def __init__(self, status, body):
         self.status, self.body = status, body
-        self.code = (body or {}).get("error", {}).get("code")
+        error = (body or {}).get("error")
+        self.code = error.get("code") if isinstance(error, dict) else None
         super().__init__(f"HTTP {status}: {body!r}")
 
 

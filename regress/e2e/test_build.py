@@ -287,7 +287,7 @@ def status_at_any_moment():
             "delay: backoff")
         # A restart of the one in delay is at once (D-3: it hung).
         k.drain_notes()
-        k.mcp.raw_call("restart_process", target="delay")
+        k.mcp.raw_call("restart", process="delay")
         k.note("up", service="delay", timeout=5)
         k.open_gate(g1)
         k.open_gate(g2)

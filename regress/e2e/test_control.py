@@ -169,6 +169,8 @@ def control_half_frames():
             s = connect(k)
             s.sendall(good[:i])
             held.append(s)
+            if len(held) > 12:                  # a user has a share of them
+                held.pop(0).close()
         s = connect(k)
         for i in range(len(good)):
             s.sendall(good[i:i + 1])

@@ -141,7 +141,7 @@ def sessions_after_frontend_death():
         k.until(lambda: _answers(k), "answered again")
         has(k.mcp.text("get_status"), "a: running")
         eq(k.search("a"), "x", "search")
-        k.mcp.call("restart_process", target="a")
+        k.mcp.call("restart", process="a")
         k.note("up")
 
 
@@ -160,7 +160,7 @@ def restart_goes_on_without_frontend():
         def ask():
             m = Mcp(k.port)
             try:
-                m.call("restart_process", target="a")
+                m.call("restart", process="a")
             except Exception:
                 pass                            # its connection is cut
             m.close()

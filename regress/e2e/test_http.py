@@ -412,7 +412,7 @@ def http_client_leaves_while_waiting():
             s.sendall(request(k, body))
             s.close()
         k.healthy()
-        k.mcp.call("restart_process", target="a")
+        k.mcp.call("restart", process="a")
         k.healthy()
 
 

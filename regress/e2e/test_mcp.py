@@ -65,6 +65,8 @@ def mcp_discover_and_list():
 def mcp_legacy_handshake():
     """initialize, initialized, sessions, DELETE; every legacy revision."""
     with web() as k:
+        k.note("up")
+        k.until_state("web", "running")
         for v in ("2025-11-25", "2025-06-18", "2025-03-26"):
             m = Mcp(k.port, modern=False)
             r = m.initialize(v)
@@ -225,11 +227,7 @@ def mcp_unknown_and_wrong():
             ok(e.code in ("INVALID_PARAMETER", "PROCESS_NOT_FOUND"),
                f"{args}: {e.code}")
             ok(e.error, "no text")
-        for tool in ("restart", "restart_process", "stop_process",
-                     "wait_for"):
-            if tool == "stop_process" and tool not in [
-                    t["name"] for t in m.rpc("tools/list")["tools"]]:
-                continue
+        for tool in ("restart", "wait_for", "search_build_log"):
             e = m.fails(tool)
             ok(e.code == "INVALID_PARAMETER", f"{tool}: {e.code}")
             if tool != "wait_for":
@@ -316,9 +314,9 @@ def mcp_record():
         ok(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
                         r["start_time"]), r["start_time"])
         ok(0 <= r["uptime_seconds"] < 60, "uptime_seconds")
-        k.mcp.call("restart_process", target="web", reason="a good one")
+        k.mcp.call("restart", target="web", reason="a good one")
         r = k.rec("web")
-        eq(r["last_action"]["verb"], "restart", "verb")
+        ok(r["last_action"]["verb"] in ("restart", "rebuild"), "verb")
         has(r["last_action"]["by"], f"uid {os.getuid()}")
         has(r["last_action"]["client"], "keepd-e2e")
         eq(r["last_action"]["reason"], "a good one", "reason")
@@ -417,7 +415,7 @@ def mcp_log_text_is_data():
 
 @test()
 def mcp_wait_holds_nothing_up():
-    """200 waiters, and a status between: bounded records, no threads."""
+    """Many waiters, and a status between: bounded records, no threads."""
     with web() as k:
         k.note("up")
         body = json.dumps({
@@ -428,7 +426,7 @@ def mcp_wait_holds_nothing_up():
                "Content-Type: application/json\r\nAccept: */*\r\n"
                f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
         socks = []
-        for _ in range(100):
+        for _ in range(25):                     # 32 connections a user
             s = socket.create_connection(("127.0.0.1", k.port), timeout=20)
             s.sendall(req)
             socks.append(s)
@@ -437,6 +435,6 @@ def mcp_wait_holds_nothing_up():
         ok(time.monotonic() - t0 < 1, "get_status waits")
         k.ctl("stop", "web")
         got = [read_answer(s)[0] for s in socks]
-        ok(got.count(200) >= 60, f"answers: {got}")
+        eq(got, [200] * 25, "answers")
         for s in socks:
             s.close()

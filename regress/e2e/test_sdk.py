@@ -17,7 +17,7 @@ def walk(version, mode):
     if not MODULES:
         raise Skip("npm ci failed: the official clients were NOT tried")
     k = Keepd(start=False)
-    body = ["out:before", "err:error one", "out:after", "note:up", "term:0"]
+    body = ["out:before", "out:error one", "out:after", "note:up", "term:0"]
     words = " ".join(f"'{w}'" for w in svc_argv(*body))
     k.configure(
         f"service web {{\n\tshell \"echo run $KEEPD_RUN; exec {words}\"\n"

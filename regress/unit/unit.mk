@@ -12,7 +12,8 @@ UNIT_SRC	:= regress/unit/main.c $(if $(UNIT_ONLY),\
 ifndef UNIT_ONLY
 UNIT_EXTRA_SRC	?= $(wildcard supervisor/policy.c \
 		    supervisor/states.c logger/ring*.c \
-		    logger/match.c logger/literal*.c)
+		    logger/match.c logger/literal*.c \
+		    logger/searcher_work.c logger/searcher_out.c)
 endif
 UNIT_CFLAGS	:= $(shell $(PKG_CONFIG) --cflags check 2>/dev/null) \
 		    -Isupervisor -Ilogger

@@ -52,7 +52,7 @@ assert.match(text(await call('get_status', {})), /web: running/);
 const found = text(await call('search_logs',
   { process: 'web', pattern: 'error', context_lines: 1, index: -1 }));
 assert.deepEqual(found.split('\n'),
-  ['   before', ' * [stderr] error one', '   after']);
+  ['   before', ' * error one', '   after']);
 
 const swapped = text(await call('restart', { process: 'web' }));
 assert.match(swapped, /web was restarted in dev mode/);

@@ -67,13 +67,12 @@ def hang(_):
         signal.pause()
 
 
-def until_term(value):
-    """Wait for TERM, say so, leave with the status given."""
-    def on_term(*_):
+def on_term(value):
+    """At TERM say so, leave with the status given."""
+    def leave(*_):
         note("term")
         os._exit(int(value or 0))
-    signal.signal(signal.SIGTERM, on_term)
-    hang(None)
+    signal.signal(signal.SIGTERM, leave)
 
 
 def tree(_):
@@ -192,12 +191,11 @@ def wait_fifo(path):
 
 def block_term(path):
     """On TERM wait for the FIFO before leaving: a slow stop of a known end."""
-    def on_term(*_):
+    def leave(*_):
         note("term")
         wait_fifo(path)
         os._exit(0)
-    signal.signal(signal.SIGTERM, on_term)
-    hang(None)
+    signal.signal(signal.SIGTERM, leave)
 
 
 def listen_tcp(port):
@@ -233,8 +231,8 @@ STEPS = {
     "hang": hang,
     "deaf": lambda _: signal.signal(signal.SIGTERM, signal.SIG_IGN),
     "on": on,
-    "term": until_term,
-    "blockterm": block_term,
+    "term": hang,
+    "blockterm": hang,
     "wait": wait_fifo,
     "tree": tree,
     "tcp": listen_tcp,
@@ -248,5 +246,11 @@ def do(step):
 
 
 if __name__ == "__main__":
+    # Handlers first: a note may be answered with TERM at once.
+    for arg in sys.argv[1:]:
+        if arg.startswith("term:"):
+            on_term(arg[5:])
+        elif arg.startswith("blockterm:"):
+            block_term(arg[10:])
     for arg in sys.argv[1:]:
         do(arg)

@@ -68,7 +68,7 @@ call_gone(void *arg)
 	call_free(arg);
 }
 
-/* --- answers -------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------- */
 
 static void
 event_send(struct conn *c, struct evbuffer *json)
@@ -242,7 +242,7 @@ rpc_accepted(struct conn *c, struct batch *batch)
 		http_empty(c, 202);
 }
 
-/* --- waiting ----------------------------------------------------------------------- */
+/* --- waiting ------------------------------------------------------------- */
 
 static void
 timer_cb(int fd, short what, void *arg)

@@ -19,7 +19,7 @@
 #include "log.h"
 #include "util.h"
 
-#define BODY_SLACK	(128 * 1024)	/* headers and chunk marks of a request */
+#define BODY_SLACK	(128 * 1024)	/* headers, chunk marks */
 
 TAILQ_HEAD(connlist, conn);
 RB_HEAD(conntree, conn);
@@ -285,7 +285,6 @@ conn_free(struct conn *c)
 	if (c->evcon != NULL)
 		RB_REMOVE(evcontree, &evcons, c);
 	RB_REMOVE(conntree, &conns, c);
-	nconns--;
 	free(c);
 }
 
@@ -296,6 +295,7 @@ conn_closed(struct evhttp_connection *evcon, void *arg)
 	struct conn	*c = arg;
 
 	(void)evcon;
+	nconns--;
 	exchange_forget(c);
 	if (supervisor_link != NULL)
 		(void)link_send(supervisor_link, IMSG_CONN_CLOSED, c->id, -1,
@@ -325,7 +325,6 @@ conn_accept(struct event_base *evbase, void *arg)
 	bufferevent_incref(c->bev);
 	c->id = conn_next_id();
 	RB_INSERT(conntree, &conns, c);
-	nconns++;
 	TAILQ_INSERT_TAIL(&fresh, c, entry);
 	event_active(fresh_event, EV_TIMEOUT, 1);
 	return (c->bev);
@@ -389,7 +388,7 @@ conn_begin(struct conn *c)
 	(void)event_assign(&c->x.watch, base, bufferevent_getfd(bev),
 	    EV_CLOSED, watch_cb, c);
 	conn_idle(c);
-	if (nconns > global.max_connections) {
+	if (nconns >= global.max_connections) {
 		log_debug("connection %u: too many", c->id);
 		conn_discard(c);
 		return;
@@ -398,6 +397,7 @@ conn_begin(struct conn *c)
 		conn_discard(c);
 		return;
 	}
+	nconns++;
 	evhttp_connection_set_closecb(c->evcon, conn_closed, c);
 }
 
@@ -435,7 +435,7 @@ conn_of(struct evhttp_request *req)
 	return (RB_FIND(evcontree, &evcons, &key));
 }
 
-/* --- identity ------------------------------------------------------------- */
+/* --- identity ------------------------------------------------------------ */
 
 static uint32_t
 conn_count_user(uint32_t uid)
@@ -523,7 +523,7 @@ conn_identity(struct link *link, struct imsg *imsg)
 		conn_admit(c);
 }
 
-/* --- changes of the configuration ------------------------------------------- */
+/* --- changes of the configuration ---------------------------------------- */
 
 void
 conn_forget_service(uint32_t id)

@@ -115,7 +115,7 @@ era_is_modern(const struct rpc *rpc, const struct mcp_headers *h)
 	return (!value_is_legacy(h->version) && !h->session);
 }
 
-/* --- Mcp-Name ----------------------------------------------------------------- */
+/* --- Mcp-Name ------------------------------------------------------------ */
 
 static int
 base64_digit(int c)
@@ -165,7 +165,8 @@ static int
 name_decode(const char *value, char *buf, size_t size)
 {
 	static const char	head[] = "=?base64?", tail[] = "?=";
-	const size_t		hlen = sizeof(head) - 1, tlen = sizeof(tail) - 1;
+	const size_t		hlen = sizeof(head) - 1;
+	const size_t		tlen = sizeof(tail) - 1;
 	size_t			i, len;
 
 	value = value_trim(value, &len);
@@ -212,7 +213,7 @@ check_name(const struct rpc *rpc, const struct mcp_headers *h, struct fault *f)
 	return (0);
 }
 
-/* --- the modern checks, in their order ------------------------------------------- */
+/* --- the modern checks, in their order ----------------------------------- */
 
 static int
 check_version(const struct rpc *rpc, const struct mcp_headers *h,

@@ -37,7 +37,7 @@ uint32_t		 conf_serial;
 static struct link	*parent_link;
 static struct event	*exit_event;
 
-/* --- links --------------------------------------------------------------------- */
+/* --- links --------------------------------------------------------------- */
 
 static const struct permit supervisor_permits[] = {
 	{ IMSG_IDENTITY,	LINK_ANY,	conn_identity },
@@ -115,7 +115,7 @@ parent_peer(struct link *link, struct imsg *imsg)
 	}
 }
 
-/* --- configuration ---------------------------------------------------------------- */
+/* --- configuration ------------------------------------------------------- */
 
 static void
 conf_begin(struct link *link, struct imsg *imsg)
@@ -210,7 +210,7 @@ conf_end(struct link *link, struct imsg *imsg)
 	(void)link_send(link, IMSG_CONF_DONE, 0, -1, &ws, sizeof(ws));
 }
 
-/* --- the rest of what the parent says ---------------------------------------------- */
+/* --- the rest of what the parent says ------------------------------------ */
 
 static void
 parent_start(struct link *link, struct imsg *imsg)
@@ -270,7 +270,7 @@ static const struct permit parent_permits[] = {
 	{ 0, 0, NULL }
 };
 
-/* --- start-up ------------------------------------------------------------------------ */
+/* --- start-up ------------------------------------------------------------ */
 
 static void
 log_to_parent(int level, const char *line)

@@ -28,19 +28,19 @@ struct patience;
 
 #define IDENTITY_DEADLINE_MS	5000	/* parked requests: then 503 */
 #define DESCRIBE_DEADLINE_MS	1000	/* then answered without display text */
-#define CONN_IDLE_MS		75000	/* from one answer to the next request */
+#define CONN_IDLE_MS		75000	/* from an answer to a request */
 #define CONN_RECEIVE_MS		10000	/* from its first byte to its last */
 #define CONN_WRITE_SECONDS	30	/* a client that does not read */
 #define ANSWER_SLACK_MS		3000	/* beyond the time others promised */
 
-/* --- frontend.c -------------------------------------------------------- */
+/* --- frontend.c ---------------------------------------------------------- */
 extern struct event_base	*base;
 extern struct wire_global	 global;
-extern struct link		*supervisor_link;	/* NULL until it comes */
-extern struct link		*logger_link;		/* NULL while there is none */
+extern struct link		*supervisor_link;	/* NULL at first */
+extern struct link		*logger_link;		/* or NULL */
 extern uint32_t			 conf_serial;
 
-/* --- hosts.c: which Host and Origin headers are ours -------------------- */
+/* --- hosts.c: which Host and Origin headers are ours --------------------- */
 void	 hosts_clear(void);		/* at the begin of a transaction */
 void	 hosts_add(const char *, size_t);
 void	 origins_add(const char *, size_t);
@@ -113,12 +113,12 @@ struct conn	*conn_find(uint32_t);
 struct conn	*conn_of(struct evhttp_request *);
 /* Runs handler now or when the identity is known; 403 or 503 otherwise. */
 void		 conn_identify(struct conn *, void (*handler)(struct conn *));
-void		 conn_identity(struct link *, struct imsg *);	/* IMSG_IDENTITY */
+void		 conn_identity(struct link *, struct imsg *);
 void		 conn_busy(struct conn *);	/* a request has come */
 void		 conn_idle(struct conn *);	/* it was answered */
 void		 conn_release(struct conn *);	/* its exchange is over */
-void		 conn_watch(struct conn *);	/* notice when the client leaves */
-void		 conn_ask_all(void);		/* new configuration: ask again */
+void		 conn_watch(struct conn *);	/* does the client leave? */
+void		 conn_ask_all(void);		/* reload: ask again */
 void		 conn_forget_service(uint32_t);
 void		 conn_undescribed(void);
 void		 conn_finish(void);		/* shutting down */
@@ -159,7 +159,7 @@ uint32_t	 mode_now(void);
 int64_t		 mode_left_ms(void);		/* -1: does not apply */
 void		 mode_stamp(struct conn *);	/* a tools/call (S0-41) */
 
-/* --- ask.c: questions to the supervisor that take a while ----------------- */
+/* --- ask.c: questions to the supervisor that take a while ---------------- */
 struct ask;
 typedef void	 ask_cb(void *, const struct wire_result *, const char *text);
 
@@ -169,7 +169,7 @@ struct ask	*ask_wait(struct conn *, struct wire_wait *, ask_cb *, void *);
 void		 ask_cancel(struct ask *);	/* the callback is not called */
 void		 ask_result(struct link *, struct imsg *);
 
-/* --- query.c: questions to the logger -------------------------------------- */
+/* --- query.c: questions to the logger ------------------------------------ */
 struct query;
 struct query_ops {
 	void	(*line)(void *, const struct wire_line *, const char *);
@@ -187,7 +187,7 @@ void		 query_link_lost(void);
 void		 query_link_ready(void);	/* a new link to the logger */
 void		 query_logs_ready(struct link *, struct imsg *);
 
-/* --- session.c: legacy sessions ---------------------------------------------- */
+/* --- session.c: legacy sessions ------------------------------------------ */
 struct session {
 	RB_ENTRY(session)	 node;		/* by id */
 	TAILQ_ENTRY(session)	 entry;		/* least recently used first */
@@ -204,18 +204,18 @@ struct session	*session_new(const char *who, const char *version,
 struct session	*session_find(const char *id, const char *who);
 void		 session_free(struct session *);
 
-/* --- out.c: JSON text into buffers ---------------------------------------------- */
+/* --- out.c: JSON text into buffers --------------------------------------- */
 void	 out_text(struct evbuffer *, const char *);
-void	 out_string(struct evbuffer *, const char *, size_t);	/* with quotes */
+void	 out_string(struct evbuffer *, const char *, size_t);	/* quoted */
 void	 out_escaped(struct evbuffer *, const char *, size_t);
 void	 out_json(struct evbuffer *, const json_t *);
 /* Valid UTF-8 without control bytes, cut at a character; for wire strings. */
 void	 text_field(char *, size_t, const char *);
 
-/* --- health.c ---------------------------------------------------------------- */
+/* --- health.c ------------------------------------------------------------ */
 void	 health_get(struct conn *);
 
-/* --- mcp.c: methods and the rules of both eras -------------------------------------- */
+/* --- mcp.c: methods and the rules of both eras --------------------------- */
 struct batch;
 
 void	 mcp_post(struct conn *);
@@ -224,14 +224,14 @@ void	 mcp_delete(struct conn *);
 /* An element of a batch, or the only message of a body; takes the message. */
 void	 mcp_message(struct conn *, struct batch *, json_t *);
 
-/* --- call.c: one JSON-RPC request on its way -------------------------------------- */
+/* --- call.c: one JSON-RPC request on its way ----------------------------- */
 struct tool;
 
 struct call {
 	TAILQ_ENTRY(call)	 entry;
 	struct conn		*conn;
 	struct batch		*batch;		/* NULL: a request of its own */
-	json_t			*message;	/* owned; what follows is in it */
+	json_t			*message;	/* owned; holds the rest */
 	json_t			*id;
 	json_t			*params;	/* or NULL */
 	json_t			*args;		/* of tools/call, or NULL */
@@ -241,7 +241,7 @@ struct call {
 	char			 session[33];	/* "": none */
 	char			 client[CLIENT_SIZE];
 	int			 modern;
-	int			 cacheable;	/* result has ttlMs, cacheScope */
+	int			 cacheable;	/* result has ttlMs */
 	int			 streaming;
 	uint64_t		 started;	/* mono ms */
 	uint64_t		 progress;	/* ms; the last number sent */
@@ -250,18 +250,18 @@ struct call {
 	struct event		 tick;
 	struct event		 timer;
 	void			(*expired)(struct call *);
-	void			(*described)(struct call *);	/* waits for text */
-	uint32_t		 watched;	/* service whose states are news */
+	void			(*described)(struct call *); /* waits for text */
+	uint32_t		 watched;	/* service; for progress */
 	struct query		*query;
 	struct ask		*ask;
-	void			*state;		/* the tool's; freed with this */
+	void			*state;		/* the tool's; freed too */
 	void			(*state_free)(void *);
 };
 
 struct call	*call_new(struct conn *, struct batch *, json_t *message);
 /* Each of these ends the call. */
 void		 call_result(struct call *, struct evbuffer *members);
-/* The same with the two braces that end a message: shared text stays as it is. */
+/* The same, with the two braces that end a message in it already. */
 void		 call_result_closed(struct call *, struct evbuffer *);
 void		 call_error(struct call *, int status, int code,
 		    const char *, ...) __attribute__((format(printf, 4, 5)));
@@ -281,13 +281,13 @@ void		 rpc_error(struct conn *, struct batch *, const json_t *id,
 /* 202, or nothing within a batch. */
 void		 rpc_accepted(struct conn *, struct batch *);
 
-/* --- batch.c: arrays of messages (2025-03-26), one after the other ------------------ */
+/* --- batch.c: arrays of messages (2025-03-26), one after the other ------- */
 void	 batch_start(struct conn *, json_t *array);	/* takes the array */
 /* The current element has ended, with this answer or (NULL) without one. */
 void	 batch_answer(struct batch *, struct evbuffer *);
 void	 batch_pending(struct batch *, struct call *);
 
-/* --- tools.c ------------------------------------------------------------------------ */
+/* --- tools.c ------------------------------------------------------------- */
 struct param;
 
 #define TOOL_READONLY		0x01
@@ -300,7 +300,7 @@ struct tool {
 	const char		*description;
 	const struct param	*params;	/* ends with a NULL name */
 	const char		*output;	/* outputSchema */
-	uint32_t		 role;		/* least role that may call it */
+	uint32_t		 role;		/* least that may call it */
 	int			 hints;
 	void			(*run)(struct call *);
 };
@@ -327,11 +327,11 @@ extern const struct tool	tool_get_status, tool_search_logs,
 				tool_search_build_log, tool_wait_for,
 				tool_restart;
 
-/* --- tool_logs.c -------------------------------------------------------------------------- */
+/* --- tool_logs.c --------------------------------------------------------- */
 /* 1: the END tells of a failure, and has ended the call as an error. */
 int	 query_failed(struct call *, const struct wire_end *, const char *text);
 
-/* --- lines.c: lines of logs as JSON ------------------------------------------------------ */
+/* --- lines.c: lines of logs as JSON -------------------------------------- */
 struct lines {
 	struct evbuffer	*text;		/* escaped, "\\n" between lines */
 	struct evbuffer	*array;		/* "..." with commas between */
@@ -360,7 +360,7 @@ void		 lines_append(struct lines *, struct lines *);	/* moves */
 int		 cursor_parse(const char *, struct wire_query *);
 json_t		*cursor_json(uint32_t run, uint64_t line);
 
-/* --- target.c --------------------------------------------------------------------------- */
+/* --- target.c ------------------------------------------------------------ */
 /* The one service that the arguments name; NULL: the call has ended. */
 struct service	*target_resolve(struct call *);
 /* The same for one name. */

@@ -102,7 +102,7 @@ static struct evhttp_bound_socket *bound[LISTENS_MAX];
 static int			 nlistens, serving;
 static struct event		*resume_event;
 
-/* --- answers ----------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------- */
 
 static const char *
 reason_of(int status)
@@ -209,7 +209,7 @@ http_pending(struct conn *c, void (*gone)(void *), void *arg)
 	conn_watch(c);
 }
 
-/* --- the checks, in their order --------------------------------------------- */
+/* --- the checks, in their order ------------------------------------------ */
 
 static const char **
 header_slot(struct http_headers *h, const char *key, size_t len)
@@ -479,7 +479,7 @@ http_request(struct evhttp_request *req, void *arg)
 		conn_identify(c, r->handler);
 }
 
-/* --- listening ----------------------------------------------------------------- */
+/* --- listening ----------------------------------------------------------- */
 
 static void
 resume_cb(int fd, short what, void *arg)

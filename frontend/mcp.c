@@ -48,7 +48,7 @@ static const char instructions[] =
 
 static const char capabilities[] = "\"capabilities\":{\"tools\":{}}";
 
-/* --- methods ----------------------------------------------------------------------- */
+/* --- methods ------------------------------------------------------------- */
 
 static void
 out_instructions(struct evbuffer *out)
@@ -156,7 +156,7 @@ mcp_ping(struct call *call)
 	evbuffer_free(out);
 }
 
-/* --- messages ------------------------------------------------------------------------ */
+/* --- messages ------------------------------------------------------------ */
 
 static void
 mcp_headers(const struct conn *c, struct mcp_headers *h)
@@ -179,7 +179,7 @@ method_find(const char *name, int era)
 {
 	size_t	 i;
 
-	for (i = 0; i < nitems(methods); i++)
+	for (i = 0; name != NULL && i < nitems(methods); i++)
 		if ((methods[i].eras & era) != 0 &&
 		    strcmp(methods[i].name, name) == 0)
 			return (&methods[i]);
@@ -259,7 +259,8 @@ mcp_notified(const struct rpc *rpc, const struct session *s)
 {
 	const json_t	*id;
 
-	if (strcmp(rpc->method, "notifications/cancelled") != 0)
+	if (rpc->method == NULL ||
+	    strcmp(rpc->method, "notifications/cancelled") != 0)
 		return;
 	/* Without a session the id could be anybody's. */
 	id = json_object_get(rpc->params, "requestId");

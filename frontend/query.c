@@ -211,7 +211,7 @@ query_end(struct link *link, struct imsg *imsg)
 		query_finish(q, &we, text);
 }
 
-/* --- the logger goes and comes ------------------------------------------------ */
+/* --- the logger goes and comes ------------------------------------------- */
 
 void
 query_link_lost(void)

@@ -84,7 +84,7 @@ schema_json(const struct param *p)
 	    props, "additionalProperties", 0));
 }
 
-/* --- checks ------------------------------------------------------------------------ */
+/* --- checks -------------------------------------------------------------- */
 
 static int
 number_check(const struct param *p, const json_t *v, char *buf, size_t size)
@@ -208,7 +208,7 @@ schema_check(const struct param *params, json_t *args, char *buf, size_t size)
 	return (0);
 }
 
-/* --- values ---------------------------------------------------------------------------- */
+/* --- values -------------------------------------------------------------- */
 
 int
 arg_given(const json_t *args, const char *name)

@@ -14,9 +14,9 @@ enum param_type { P_STRING, P_STRINGS /* one or a list */, P_INTEGER,
 struct param {
 	const char		*name;		/* NULL ends the table */
 	enum param_type		 type;
-	int64_t			 min, max;	/* of the number or the length */
-	const char *const	*words;		/* allowed values, ends with NULL */
-	const char		*description;	/* NULL: an alias, see target.c */
+	int64_t			 min, max;	/* of number or length */
+	const char *const	*words;		/* allowed; ends with NULL */
+	const char		*description;	/* NULL: an alias */
 };
 
 /* The target and its aliases, first in the table of every tool that has one. */

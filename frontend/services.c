@@ -66,7 +66,7 @@ service_get(uint32_t id)
 	return (s->configured && s->has_state ? s : NULL);
 }
 
-/* --- configuration ---------------------------------------------------------- */
+/* --- configuration ------------------------------------------------------- */
 
 void
 services_begin(void)
@@ -84,7 +84,7 @@ services_public(uint32_t id, const struct wire_public *wp)
 	struct service	*s = service_make(id);
 
 	if (s->configured && strcmp(s->public.name, wp->name) != 0) {
-		/* Another service took the id: nothing said of the old holds. */
+		/* Another has the id: nothing said of the old holds. */
 		service_drop(s);
 		s = service_make(id);
 	}
@@ -112,7 +112,7 @@ services_end(void)
 	conn_ask_all();
 }
 
-/* --- what the supervisor says -------------------------------------------------- */
+/* --- what the supervisor says -------------------------------------------- */
 
 static int
 state_ok(const struct wire_state *st)
@@ -199,7 +199,7 @@ services_mode(struct link *link, struct imsg *imsg)
 	services_generation++;
 }
 
-/* --- what a connection may see --------------------------------------------------- */
+/* --- what a connection may see ------------------------------------------- */
 
 int
 service_visible(struct conn *c, const struct service *s)
@@ -276,7 +276,7 @@ services_described(struct conn *c)
 	return (c->described == DESCRIBED_YES);
 }
 
-/* --- the mode ------------------------------------------------------------------------ */
+/* --- the mode ------------------------------------------------------------ */
 
 uint32_t
 mode_now(void)

@@ -130,7 +130,8 @@ names_list(struct conn *c, char *buf, size_t size)
 	struct service	*s;
 
 	buf[0] = '\0';
-	for (s = service_next(c, 0); s != NULL; s = service_next(c, s->id + 1)) {
+	for (s = service_next(c, 0); s != NULL;
+	    s = service_next(c, s->id + 1)) {
 		if (strlen(buf) + NAME_SIZE + 16 > size)
 			break;
 		(void)strlcat(buf, buf[0] == '\0' ? "; there are: " : ", ",

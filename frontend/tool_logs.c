@@ -48,7 +48,7 @@ static const char *const ansi_words[] = { "strip", "keep", NULL };
 	{ "command_or_label", P_STRING, 1, 4096, NULL, NULL },		\
 	{ "label", P_STRING, 1, 4096, NULL, NULL },			\
 	{ "working_directory", P_STRING, 1, 1024, NULL, NULL },		\
-	{ "pattern", P_STRING, 1, PATTERN_MAX, NULL,			\
+	{ "pattern", P_STRING, 0, PATTERN_MAX, NULL,			\
 	    "Regular expression (PCRE2), case-sensitive, matched against "\
 	    "each line; without it all lines are returned." },		\
 	{ "ignore_case", P_BOOLEAN, 0, 0, NULL,				\
@@ -143,7 +143,7 @@ search_free(void *arg)
 	free(s);
 }
 
-/* --- arguments ------------------------------------------------------------------- */
+/* --- arguments ----------------------------------------------------------- */
 
 static int
 time_arg(struct call *call, const char *name, uint64_t *ms)
@@ -249,12 +249,12 @@ search_args(struct search *s)
 	    time_arg(s->call, "before_time", &s->wq.before_ms) == -1)
 		return (-1);
 	stream_arg(s);
-	if (s->pattern != NULL)
+	if (s->pattern != NULL) {
 		s->wq.flags |= Q_PATTERN;
+		flags |= RENDER_MARKS;
+	}
 	if (arg_boolean(args, "ignore_case", 0))
 		s->wq.flags |= Q_ICASE;
-	if (s->pattern != NULL)
-		flags |= RENDER_MARKS;
 	if (s->wq.kind == RING_OUTPUT)
 		flags |= RENDER_STDERR;
 	if (ansi != NULL && strcmp(ansi, "keep") == 0)
@@ -269,7 +269,7 @@ search_args(struct search *s)
 	return (0);
 }
 
-/* --- answers ------------------------------------------------------------------------ */
+/* --- answers ------------------------------------------------------------- */
 
 static json_t *
 counts_json(const char *process, uint64_t matches, uint64_t shown,

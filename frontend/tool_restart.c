@@ -113,7 +113,7 @@ restart_expired(struct call *call)
 	restart_answer(r, "in_progress", text, &none);
 }
 
-/* --- a build that failed --------------------------------------------------------- */
+/* --- a build that failed ------------------------------------------------- */
 
 static void
 failed_line(void *arg, const struct wire_line *line, const char *text)
@@ -200,7 +200,7 @@ restart_build_failed(struct restart *r, const struct wire_result *wr,
 		failed_answer(r);
 }
 
-/* --- the way of a restart ----------------------------------------------------------- */
+/* --- the way of a restart ------------------------------------------------ */
 
 static void
 restart_result(void *arg, const struct wire_result *wr, const char *text)

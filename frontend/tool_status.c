@@ -68,7 +68,7 @@ const struct tool tool_get_status = {
 	ROLE_OBSERVE, TOOL_READONLY | TOOL_IDEMPOTENT, status_run
 };
 
-/* --- the text of S0-99 ----------------------------------------------------------- */
+/* --- the text of S0-99 --------------------------------------------------- */
 
 static void
 text_mode(struct evbuffer *out)
@@ -144,7 +144,7 @@ status_json(struct conn *c, const struct service *only, uint64_t now)
 	return (o);
 }
 
-/* --- answers ------------------------------------------------------------------------ */
+/* --- answers ------------------------------------------------------------- */
 
 static struct evbuffer *
 status_members(struct conn *c, const struct service *only)

@@ -40,7 +40,7 @@ static const struct param params[] = {
 	{ "until", P_STRING, 0, 0, until_words, "What to wait for: ready, "
 	    "exit, log (a line that matches pattern), quiet (no line for "
 	    "quiet_seconds), port (something listens on port)." },
-	{ "pattern", P_STRING, 1, PATTERN_MAX, NULL,
+	{ "pattern", P_STRING, 0, PATTERN_MAX, NULL,
 	    "until log: regular expression (PCRE2)." },
 	{ "ignore_case", P_BOOLEAN, 0, 0, NULL,
 	    "Match without regard to case." },
@@ -91,7 +91,7 @@ wait_free(void *arg)
 	free(w);
 }
 
-/* --- answers --------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------- */
 
 /* The members behind the lines; text goes on after an opened object. */
 static void
@@ -164,7 +164,7 @@ wait_expired(struct call *call)
 	wait_answer(call->state, "timeout", -1, 0, json_null());
 }
 
-/* --- the logger's part --------------------------------------------------------------- */
+/* --- the logger's part --------------------------------------------------- */
 
 static void
 wait_line(void *arg, const struct wire_line *line, const char *text)
@@ -274,7 +274,7 @@ wait_logger(struct wait *w)
 		tool_error(call, "BUSY", "too much is going on; try again");
 }
 
-/* --- the supervisor's part -------------------------------------------------------------- */
+/* --- the supervisor's part ----------------------------------------------- */
 
 static void
 wait_result(void *arg, const struct wire_result *wr, const char *text)
@@ -323,7 +323,7 @@ wait_supervisor(struct wait *w)
 	call_watch(call, w->service, w->limit_ms);
 }
 
-/* --- both --------------------------------------------------------------------------------- */
+/* --- both ---------------------------------------------------------------- */
 
 static int
 timeout_arg(struct wait *w)

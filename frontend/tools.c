@@ -25,7 +25,7 @@ static const struct tool *const tools[] = {
 /* One for each role, written when it is first asked for. */
 static char	*lists[ROLE_MANAGE + 1];
 
-/* --- tools/list -------------------------------------------------------------------- */
+/* --- tools/list ---------------------------------------------------------- */
 
 static json_t *
 tool_describe(const struct tool *t)
@@ -85,7 +85,7 @@ tools_list(struct call *call)
 	evbuffer_free(out);
 }
 
-/* --- results ------------------------------------------------------------------------- */
+/* --- results ------------------------------------------------------------- */
 
 void
 content_text(struct evbuffer *content, const char *text, size_t len)
@@ -209,7 +209,7 @@ tool_result_error(struct call *call, const struct wire_result *wr,
 	tool_error(call, code, "%s", *text != '\0' ? text : code);
 }
 
-/* --- tools/call ----------------------------------------------------------------------- */
+/* --- tools/call ---------------------------------------------------------- */
 
 static void
 run_anyway(struct call *call)

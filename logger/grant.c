@@ -7,25 +7,21 @@
 
 #include "logger.h"
 
-static int
-grant_cmp(struct grant *a, struct grant *b)
-{
-	return (a->conn < b->conn ? -1 : a->conn > b->conn);
-}
+#define BUCKETS	256	/* connection ids count up, so they spread evenly */
 
-RB_HEAD(grants, grant);
-RB_PROTOTYPE(grants, grant, entry, grant_cmp)
-RB_GENERATE(grants, grant, entry, grant_cmp)
+LIST_HEAD(bucket, grant);
 
-static struct grants	grants = RB_INITIALIZER(&grants);
+static struct bucket	buckets[BUCKETS];
 
 struct grant *
 grant_find(uint32_t conn)
 {
-	struct grant key;
+	struct grant *g;
 
-	key.conn = conn;
-	return (RB_FIND(grants, &grants, &key));
+	LIST_FOREACH(g, &buckets[conn % BUCKETS], entry)
+		if (g->conn == conn)
+			return (g);
+	return (NULL);
 }
 
 int
@@ -37,7 +33,7 @@ grant_set(uint32_t conn, const struct wire_grant *wire)
 		if ((g = calloc(1, sizeof(*g))) == NULL)
 			return (-1);
 		g->conn = conn;
-		RB_INSERT(grants, &grants, g);
+		LIST_INSERT_HEAD(&buckets[conn % BUCKETS], g, entry);
 	}
 	g->wire = *wire;
 	return (0);
@@ -51,7 +47,7 @@ grant_drop(uint32_t conn)
 	if ((g = grant_find(conn)) == NULL)
 		return;
 	query_drop_grant(g);
-	RB_REMOVE(grants, &grants, g);
+	LIST_REMOVE(g, entry);
 	free(g);
 }
 

@@ -100,15 +100,15 @@ equal(const uint8_t *p, __m256i mask, __m256i want)
 	return (_mm256_cmpeq_epi8(_mm256_or_si256(load(p), mask), want));
 }
 
-/* First verified hit among the candidates of 32 positions. */
-static const uint8_t *
+/* First verified hit among the candidates of 32 positions; -1: none. */
+static int
 pair_verify(const struct literal_scan *s, const uint8_t *p, uint32_t bits)
 {
 	for (; bits != 0; bits &= bits - 1)
 		if (literal_at(&s->set.lit[0], s->icase,
 		    p + __builtin_ctz(bits)))
-			return (p + __builtin_ctz(bits));
-	return (NULL);
+			return (__builtin_ctz(bits));
+	return (-1);
 }
 
 /*
@@ -124,8 +124,8 @@ find_pair_avx2(const struct literal_scan *s, const uint8_t *p,
 	const __m256i	 m0 = _mm256_set1_epi8((char)s->mask[0]);
 	const __m256i	 m1 = _mm256_set1_epi8((char)s->mask[1]);
 	const uint32_t	 a0 = s->at[0], a1 = s->at[1], len = s->min;
-	const uint8_t	*hit;
 	__m256i		 x, y;
+	int		 hit;
 
 	for (; (size_t)(end - p) >= 64 + (size_t)len; p += 64) {
 		_mm_prefetch((const char *)p + AHEAD, _MM_HINT_T0);
@@ -136,11 +136,11 @@ find_pair_avx2(const struct literal_scan *s, const uint8_t *p,
 		if (__builtin_expect(_mm256_testz_si256(
 		    _mm256_or_si256(x, y), _mm256_or_si256(x, y)), 1))
 			continue;
-		hit = pair_verify(s, p, _mm256_movemask_epi8(x));
-		if (hit == NULL)
-			hit = pair_verify(s, p + 32, _mm256_movemask_epi8(y));
-		if (hit != NULL)
-			return (hit);
+		if ((hit = pair_verify(s, p, _mm256_movemask_epi8(x))) != -1)
+			return (p + hit);
+		hit = pair_verify(s, p + 32, _mm256_movemask_epi8(y));
+		if (hit != -1)
+			return (p + 32 + hit);
 	}
 	return (find_first(s, p, end));
 }
@@ -163,7 +163,7 @@ teddy(const uint8_t *p, const __m256i *lo, const __m256i *hi, uint32_t window)
 	return (r);
 }
 
-SIMD_AVX2 static const uint8_t *
+SIMD_AVX2 static int
 teddy_verify(const struct literal_scan *s, const uint8_t *p, __m256i r,
     const uint8_t *end)
 {
@@ -177,9 +177,9 @@ teddy_verify(const struct literal_scan *s, const uint8_t *p, __m256i r,
 	for (; bits != 0; bits &= bits - 1) {
 		i = __builtin_ctz(bits);
 		if (set_at(s, b[i], p + i, end))
-			return (p + i);
+			return (i);
 	}
-	return (NULL);
+	return (-1);
 }
 
 static inline SIMD_AVX2 __attribute__((always_inline)) const uint8_t *
@@ -187,8 +187,8 @@ find_set(const struct literal_scan *s, const uint8_t *p, const uint8_t *end,
     uint32_t window)
 {
 	__m256i		 lo[3], hi[3], x, y;
-	const uint8_t	*hit;
 	uint32_t	 i;
+	int		 hit;
 
 	for (i = 0; i < window; i++) {
 		lo[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128(
@@ -203,9 +203,10 @@ find_set(const struct literal_scan *s, const uint8_t *p, const uint8_t *end,
 		if (__builtin_expect(_mm256_testz_si256(
 		    _mm256_or_si256(x, y), _mm256_or_si256(x, y)), 1))
 			continue;
-		if ((hit = teddy_verify(s, p, x, end)) != NULL ||
-		    (hit = teddy_verify(s, p + 32, y, end)) != NULL)
-			return (hit);
+		if ((hit = teddy_verify(s, p, x, end)) != -1)
+			return (p + hit);
+		if ((hit = teddy_verify(s, p + 32, y, end)) != -1)
+			return (p + 32 + hit);
 	}
 	return (find_first(s, p, end));
 }
@@ -226,13 +227,13 @@ find_set_avx2(const struct literal_scan *s, const uint8_t *p,
 
 /* --- setting up ---------------------------------------------------------- */
 
-/* The rarest byte of a literal, not the one at `but`. */
+/* The rarest byte of a literal, but not the one at `but` (NULL: any). */
 static uint32_t
-rarest(const struct literal_scan *s, const uint32_t *hist, uint32_t but)
+rarest(const struct literal_scan *s, const uint32_t *hist, const uint32_t *but)
 {
 	const struct literal	*l = &s->set.lit[0];
 	uint64_t		 n, least = UINT64_MAX;
-	uint32_t		 i, at = but == 0 && l->len > 1 ? 1 : 0;
+	uint32_t		 i, at = 0;
 
 	for (i = 0; i < l->len; i++) {
 		n = hist[l->b[i]];
@@ -240,9 +241,9 @@ rarest(const struct literal_scan *s, const uint32_t *hist, uint32_t but)
 			n = (uint64_t)hist[l->b[i] | 0x20] +
 			    hist[l->b[i] & ~0x20];
 		/* Unlike bytes tell more than a pair of the same. */
-		if (but < l->len && fold(l->b[i]) == fold(l->b[but]))
+		if (but != NULL && fold(l->b[i]) == fold(l->b[*but]))
 			n = n * 4 + 1;
-		if (i != but && n < least) {
+		if ((but == NULL || i != *but) && n < least) {
 			least = n;
 			at = i;
 		}
@@ -256,8 +257,8 @@ scan_pair(struct literal_scan *s, const uint32_t *hist)
 	const struct literal	*l = &s->set.lit[0];
 	int			 i;
 
-	s->at[0] = rarest(s, hist, UINT32_MAX);
-	s->at[1] = l->len > 1 ? rarest(s, hist, s->at[0]) : s->at[0];
+	s->at[0] = rarest(s, hist, NULL);
+	s->at[1] = l->len > 1 ? rarest(s, hist, &s->at[0]) : s->at[0];
 	for (i = 0; i < 2; i++) {
 		s->want[i] = l->b[s->at[i]];
 		if (s->icase && is_letter(s->want[i])) {

@@ -6,7 +6,6 @@
 
 #include <sys/types.h>
 #include <sys/queue.h>
-#include <sys/tree.h>
 
 #include <stdint.h>
 
@@ -34,13 +33,13 @@ struct log {
 	int			 fd_ro;		/* for searchers; -1: not yet */
 	struct wire_ring	 conf;
 	struct ring		 ring;
-	TAILQ_HEAD(, source)	 sources;
-	TAILQ_HEAD(, query)	 watchers;	/* want to hear of new lines */
+	TAILQ_HEAD(log_sources, source)	 sources;
+	TAILQ_HEAD(log_watchers, query)	 watchers;	/* want to hear of new lines */
 };
 
 /* What a network connection may read. */
 struct grant {
-	RB_ENTRY(grant)		 entry;
+	LIST_ENTRY(grant)	 entry;
 	uint32_t		 conn;
 	unsigned int		 queries;	/* open */
 	unsigned int		 running;	/* searches */

@@ -17,7 +17,7 @@
 
 #define CONTEXT_MAX	1000		/* lines */
 
-static LIST_HEAD(, query)	 queries = LIST_HEAD_INITIALIZER(queries);
+static LIST_HEAD(query_list, query) queries = LIST_HEAD_INITIALIZER(queries);
 static unsigned int		 nqueries;
 static unsigned int		 nctl;		/* of them from keepctl */
 

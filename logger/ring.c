@@ -263,6 +263,8 @@ stage_evict(struct ring *r, uint32_t slot)
 	step_publish(&s);
 }
 
+static const uint8_t stage_prefix[RING_PREFIX_LEN] = RING_PREFIX;
+
 /* Append one line: what the side buffer holds, then n bytes. */
 static void
 stage_line(struct step *s, uint32_t stream, const uint8_t *p, size_t n,
@@ -275,7 +277,7 @@ stage_line(struct step *s, uint32_t stream, const uint8_t *p, size_t n,
 		flags |= LINE_CONT;
 	step_lines(s, stream, off, 1, flags);
 	if (step_prefixed(s, stream)) {
-		memcpy(d, RING_PREFIX, RING_PREFIX_LEN);
+		memcpy(d, stage_prefix, sizeof(stage_prefix));
 		d += RING_PREFIX_LEN;
 	}
 	if (s->st.partial[stream] > 0) {

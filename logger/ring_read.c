@@ -237,7 +237,8 @@ ring_runs(const struct ring *r, uint32_t *runs)
 		if (st.run != 0)
 			runs[n++] = st.run;
 	}
-	qsort(runs, n, sizeof(*runs), run_cmp);
+	if (n > 1)
+		qsort(runs, n, sizeof(*runs), run_cmp);
 	return (n);
 }
 

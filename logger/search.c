@@ -47,8 +47,10 @@ struct search {
 	uint8_t			 buf[sizeof(struct answer_hdr) + FRAME_MAX];
 };
 
-static TAILQ_HEAD(, search)	 queued = TAILQ_HEAD_INITIALIZER(queued);
-static TAILQ_HEAD(, search)	 running = TAILQ_HEAD_INITIALIZER(running);
+TAILQ_HEAD(search_list, search);
+
+static struct search_list	 queued = TAILQ_HEAD_INITIALIZER(queued);
+static struct search_list	 running = TAILQ_HEAD_INITIALIZER(running);
 static unsigned int		 nqueued, nrunning, nctl;
 static struct link		*searcher;
 static uint32_t			 next_id;
@@ -202,6 +204,17 @@ deadline_cb(evutil_socket_t fd, short what, void *arg)
 	search_fail(s, END_TIMEOUT, text);
 }
 
+static struct search *
+search_running(uint32_t id)
+{
+	struct search *s;
+
+	TAILQ_FOREACH(s, &running, entry)
+		if (s->id == id)
+			return (s);
+	return (NULL);
+}
+
 static void
 handle_exit(struct link *l, struct imsg *imsg)
 {
@@ -212,10 +225,7 @@ handle_exit(struct link *l, struct imsg *imsg)
 		link_refuse(l, "bad exit");
 		return;
 	}
-	TAILQ_FOREACH(s, &running, entry)
-		if (s->id == imsg_get_id(imsg))
-			break;
-	if (s == NULL)
+	if ((s = search_running(imsg_get_id(imsg))) == NULL)
 		return;
 	s->exited = 1;
 	if (w.value != 0 && s->q != NULL)
@@ -481,20 +491,25 @@ search_eligible(const struct search *s)
 	return (nctl < RUNNING_CTL);
 }
 
-/* As long as there is room, the oldest that its connection may run. */
+/* The oldest that its connection may run. */
+static struct search *
+search_pick(void)
+{
+	struct search *s;
+
+	TAILQ_FOREACH(s, &queued, entry)
+		if (search_eligible(s))
+			return (s);
+	return (NULL);
+}
+
 static void
 search_next(void)
 {
 	struct search *s;
 
-	while (nrunning < RUNNING_MAX) {
-		TAILQ_FOREACH(s, &queued, entry)
-			if (search_eligible(s))
-				break;
-		if (s == NULL)
-			return;
+	while (nrunning < RUNNING_MAX && (s = search_pick()) != NULL)
 		search_launch(s);
-	}
 }
 
 void

@@ -39,7 +39,7 @@ struct search {
 	struct wire_ring	 conf;
 };
 
-static LIST_HEAD(, search)	 searches = LIST_HEAD_INITIALIZER(searches);
+static LIST_HEAD(search_list, search) searches = LIST_HEAD_INITIALIZER(searches);
 static struct event_base	*base;
 static struct link		*logger;
 static struct options		 options;
@@ -85,6 +85,17 @@ search_find(uint32_t id)
 
 	LIST_FOREACH(s, &searches, entry)
 		if (s->id == id)
+			return (s);
+	return (NULL);
+}
+
+static struct search *
+search_of(pid_t pid)
+{
+	struct search *s;
+
+	LIST_FOREACH(s, &searches, entry)
+		if (s->pid == pid)
 			return (s);
 	return (NULL);
 }
@@ -249,10 +260,7 @@ child_cb(evutil_socket_t sig, short what, void *arg)
 	(void)what;
 	(void)arg;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		LIST_FOREACH(s, &searches, entry)
-			if (s->pid == pid)
-				break;
-		if (s == NULL)
+		if ((s = search_of(pid)) == NULL)
 			continue;
 		search_report(s->id, status);
 		search_free(s);

@@ -327,9 +327,8 @@ source_cb(evutil_socket_t fd, short what, void *arg)
 static void
 timer_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct lazy_head	 todo = TAILQ_HEAD_INITIALIZER(todo);
-	struct source		*s, *next;
-	uint64_t		 ticks, now = mono_us(), due = UINT64_MAX;
+	struct source	*s, *next;
+	uint64_t	 ticks, now = mono_us(), due = UINT64_MAX;
 
 	(void)what;
 	(void)arg;
@@ -451,8 +450,10 @@ source_drain(struct log *l, uint32_t run)
 void
 source_drop(struct log *l)
 {
-	struct source *s;
+	struct source *s, *next;
 
-	while ((s = TAILQ_FIRST(&l->sources)) != NULL)
+	for (s = TAILQ_FIRST(&l->sources); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
 		source_free(s);
+	}
 }

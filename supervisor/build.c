@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
@@ -174,8 +175,10 @@ build_checked(struct service *s)
 		return;
 	}
 	/* Display only: a start looks again. */
-	strlcpy(s->binary[s->op_mode], s->build.report.detail,
-	    sizeof(s->binary[0]));
+	if (s->conf->rust_binary) {
+		free(s->binary[s->op_mode]);
+		s->binary[s->op_mode] = strdup(s->build.report.detail);
+	}
 	build_succeeded(s);
 }
 

@@ -164,26 +164,43 @@ env_is_private(const char *entry)
 	return (0);
 }
 
-/* Later ones win. */
+/* An environment in the making; `own` has the strings that are not shared. */
+struct env {
+	char		**v;
+	size_t		  n;
+	struct strlist	 *own;
+};
+
+/* Later ones win.  The string must live as long as the configuration. */
 static int
-env_set(struct strlist *env, const char *entry)
+env_put(struct env *env, char *entry)
 {
-	char	*copy;
+	char	**v;
 	size_t	 i;
 
 	for (i = 0; i < env->n; i++)
 		if (env_same_name(entry, env->v[i])) {
-			if ((copy = strdup(entry)) == NULL)
-				return (-1);
-			free(env->v[i]);
-			env->v[i] = copy;
+			env->v[i] = entry;
 			return (0);
 		}
-	return (strlist_add(env, entry, strlen(entry)));
+	if ((v = reallocarray(env->v, env->n + 2, sizeof(*v))) == NULL)
+		return (-1);
+	env->v = v;
+	env->v[env->n++] = entry;
+	env->v[env->n] = NULL;
+	return (0);
 }
 
 static int
-env_setf(struct strlist *env, const char *name, const char *value)
+env_set(struct env *env, const char *entry)
+{
+	if (strlist_add(env->own, entry, strlen(entry)) == -1)
+		return (-1);
+	return (env_put(env, env->own->v[env->own->n - 1]));
+}
+
+static int
+env_setf(struct env *env, const char *name, const char *value)
 {
 	char	*entry;
 	int	 r;
@@ -195,20 +212,21 @@ env_setf(struct strlist *env, const char *name, const char *value)
 	return (r);
 }
 
+/* Ours never changes: services share its strings. */
 static int
-env_inherited(struct strlist *env)
+env_inherited(struct env *env)
 {
 	char	**e;
 
 	for (e = environ; *e != NULL; e++)
-		if (!env_is_private(*e) && env_set(env, *e) == -1)
+		if (!env_is_private(*e) && env_put(env, *e) == -1)
 			return (-1);
 	return (0);
 }
 
 /* Whose home it is: of the service's user, not of who started keepd. */
 static int
-env_user(const struct svc_conf *c, struct strlist *env)
+env_user(const struct svc_conf *c, struct env *env)
 {
 	const struct wire_service	*w = &c->w;
 	const char			*home = auth_home(w->uid);
@@ -220,7 +238,7 @@ env_user(const struct svc_conf *c, struct strlist *env)
 }
 
 static int
-env_build(const struct svc_conf *c, const char *mark, struct strlist *env)
+env_build(const struct svc_conf *c, const char *mark, struct env *env)
 {
 	size_t	 i;
 
@@ -234,7 +252,7 @@ env_build(const struct svc_conf *c, const char *mark, struct strlist *env)
 	if (env_setf(env, "PWD", c->w.directory) == -1)
 		return (-1);
 	for (i = 0; i < c->str[STR_ENV].n; i++)
-		if (env_set(env, c->str[STR_ENV].v[i]) == -1)
+		if (env_put(env, c->str[STR_ENV].v[i]) == -1)
 			return (-1);
 	return (env_setf(env, mark, c->w.name));
 }
@@ -251,23 +269,27 @@ env_get(char **env, const char *name)
 }
 
 static int
+command_has_build(const struct svc_conf *c)
+{
+	return (c->build[MODE_DEV].argc > 0 || c->build[MODE_RELEASE].argc > 0);
+}
+
+static int
 command_env(struct svc_conf *c)
 {
-	struct strlist	 env = { NULL, 0 }, build = { NULL, 0 };
+	struct env	 env = { NULL, 0, &c->own }, build = { NULL, 0, &c->own };
 	int		 r;
 
 	r = env_build(c, "KEEPD_SERVICE", &env);
 	if (r == 0)
 		r = env_setf(&env, "KEEPD_RUN", "4294967295");
-	if (r == 0)
+	if (r == 0 && command_has_build(c))
 		r = env_build(c, "KEEPD_BUILD", &build);
 	c->env = env.v;
 	c->build_env = build.v;
 	if (r == -1)
 		return (-1);
 	c->env_run = c->env[env.n - 1];
-	if (strncmp(c->env_run, "KEEPD_RUN=", 10) != 0)
-		return (-1);
 	c->path = env_get(c->env, "PATH");
 	return (0);
 }
@@ -323,16 +345,6 @@ command_prepare(struct svc_conf *c)
 	return (0);
 }
 
-static void
-env_free(char **env)
-{
-	char	**e;
-
-	for (e = env; e != NULL && *e != NULL; e++)
-		free(*e);
-	free(env);
-}
-
 void
 command_free(struct svc_conf *c)
 {
@@ -344,9 +356,9 @@ command_free(struct svc_conf *c)
 		free(c->run[i].slots);
 		free(c->build[i].slots);
 	}
-	/* Environments may hold secrets; the memory is ours, but so be it. */
-	env_free(c->env);
-	env_free(c->build_env);
+	strlist_free(&c->own);
+	free(c->env);
+	free(c->build_env);
 	free(c);
 }
 

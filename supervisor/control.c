@@ -22,6 +22,7 @@
 #define CTL_ACTIONS_MAX		8192	/* of one client, unanswered */
 #define CTL_HELLO_SECONDS	10
 #define CTL_RETRY_MS		200	/* accept again after a failure */
+#define CTL_NOTE_MS		1000	/* between notes of refused clients */
 #define CTL_TIMEOUT_MAX_MS	(24ULL * 3600 * 1000)
 #define CTL_GREETED		2U	/* state of the link after HELLO */
 
@@ -701,6 +702,18 @@ peer_groups(int fd, gid_t *groups)
 	return (len / sizeof(*groups));
 }
 
+/* Nobody fills the log by knocking. */
+static int
+control_may_note(void)
+{
+	static uint64_t	 last;
+
+	if (last != 0 && mono_ms() - last < CTL_NOTE_MS)
+		return (0);
+	last = mono_ms();
+	return (1);
+}
+
 static int
 control_identify(struct ctl *c, int fd)
 {
@@ -715,12 +728,15 @@ control_identify(struct ctl *c, int fd)
 		c->groups[c->ngroups++] = cred.gid;
 	auth_identify(&c->who, cred.uid, c->groups, c->ngroups, 0);
 	if (c->who.role == ROLE_NONE) {
-		event_note(NULL, EV_REFUSED, c->who.who, "control socket");
+		if (control_may_note())
+			event_note(NULL, EV_REFUSED, c->who.who,
+			    "control socket");
 		return (-1);
 	}
 	if (nctls >= CTL_MAX || control_of_user(cred.uid) >= CTL_USER_MAX) {
-		log_notice("control: too many clients, %s refused",
-		    c->who.who);
+		if (control_may_note())
+			log_notice("control: too many clients, %s refused",
+			    c->who.who);
 		return (-1);
 	}
 	return (0);

@@ -3,6 +3,7 @@
  * memory (U-13), and on to whoever follows.
  */
 #include <sys/types.h>
+#include <sys/mman.h>
 
 #include <string.h>
 
@@ -14,6 +15,26 @@
 static struct wire_event	 own_events[EVENTS_KEPT];
 static uint64_t			 own_count;
 static uint64_t			 seq;
+
+/*
+ * Mapped, not from the heap: pages that no event has filled yet cost nothing,
+ * neither memory nor time at each fork.
+ */
+struct wire_event *
+event_ring_new(void)
+{
+	void	*p;
+
+	p = mmap(NULL, EVENTS_KEPT * sizeof(struct wire_event),
+	    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+	return (p == MAP_FAILED ? NULL : p);
+}
+
+void
+event_ring_free(struct wire_event *ring)
+{
+	munmap(ring, EVENTS_KEPT * sizeof(*ring));
+}
 
 struct wire_event *
 event_begin(struct service *s, uint32_t kind)

@@ -16,6 +16,7 @@
 #include "supervisor.h"
 
 #define TIMEOUT_MAX_MS	(24ULL * 3600 * 1000)
+#define NOTE_EVERY_MS	1000	/* refused connections in the audit trail */
 #define ACTION_FLAGS	(ACTION_FORCE | ACTION_NOWAIT)
 
 /* A client of the frontend, as the supervisor knows it. */
@@ -183,6 +184,19 @@ is_our_port(const struct wire_peeraddr *p)
 	return (0);
 }
 
+/* Somebody who comes back all the time is not to push all else out. */
+static void
+front_note_stranger(const char *who)
+{
+	static uint64_t	 last;
+
+	if (mono_ms() - last < NOTE_EVERY_MS && last != 0)
+		return;
+	last = mono_ms();
+	event_note(NULL, EV_REFUSED, who,
+	    "connection of a user who may do nothing here");
+}
+
 static void
 conn_identify(struct conn *c, const struct wire_peeraddr *p)
 {
@@ -193,8 +207,7 @@ conn_identify(struct conn *c, const struct wire_peeraddr *p)
 	else
 		auth_identify(&c->who, uid, NULL, 0, 1);
 	if (c->who.role == ROLE_NONE)
-		event_note(NULL, EV_REFUSED, c->who.who,
-		    "connection of a user who may do nothing here");
+		front_note_stranger(c->who.who);
 }
 
 static void

@@ -119,7 +119,7 @@ text_word(char *tail, size_t size, size_t len, const char *word)
 static const char *
 text_binary(const struct service *s)
 {
-	if (s->binary[s->st.mode][0] != '\0')
+	if (s->binary[s->st.mode] != NULL)
 		return (s->binary[s->st.mode]);
 	return (textf("target/%s/%s", s->st.mode == MODE_DEV ? "debug" :
 	    "release", s->st.name));

@@ -740,7 +740,7 @@ service_new(uint32_t id, struct svc_conf *c)
 	struct service	*s;
 
 	if ((s = calloc(1, sizeof(*s))) == NULL ||
-	    (s->events = calloc(EVENTS_KEPT, sizeof(*s->events))) == NULL)
+	    (s->events = event_ring_new()) == NULL)
 		fatal("service %s", c->w.name);
 	s->id = id;
 	s->op = s->then = VERB_COUNT;
@@ -774,6 +774,8 @@ service_free(struct service *s)
 	reap_forget(s);
 	conf_unref(s->conf);
 	conf_unref(s->used);
-	free(s->events);
+	event_ring_free(s->events);
+	free(s->binary[MODE_DEV]);
+	free(s->binary[MODE_RELEASE]);
 	free(s);
 }

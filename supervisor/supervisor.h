@@ -50,6 +50,7 @@ struct svc_conf {
 	int		 refs;
 	struct wire_service w;
 	struct strlist	 str[STR_COUNT];
+	struct strlist	 own;		/* strings of the environments */
 	struct argvec	 run[2];	/* by enum mode */
 	struct argvec	 build[2];
 	char		**env;		/* of the service */
@@ -136,7 +137,7 @@ struct service {
 	struct request_list	 requests;
 	struct logpipe_list	 pipes;
 	unsigned int		 npipes;
-	struct wire_event	*events;	/* ring of EVENTS_KEPT */
+	struct wire_event	*events;	/* ring of EVENTS_KEPT; mapped */
 	uint64_t		 nevents;	/* ever written */
 	uint64_t		 started_us;	/* exec of the last run */
 	uint64_t		 exited_us;	/* main process gone */
@@ -166,7 +167,7 @@ struct service {
 	uint8_t			 fresh;		/* not yet considered for a start */
 	uint8_t			 removed;
 	uint8_t			 orphan;
-	char			 binary[2][PATH_SIZE];	/* rust: as found */
+	char			*binary[2];	/* rust: as found; by enum mode */
 };
 TAILQ_HEAD(service_list, service);
 
@@ -325,6 +326,8 @@ struct wire_event *event_begin(struct service *, uint32_t kind);
 void		 event_publish(struct wire_event *);
 void		 event_note(struct service *, uint32_t kind, const char *who,
 		    const char *detail);
+struct wire_event *event_ring_new(void);	/* NULL and errno */
+void		 event_ring_free(struct wire_event *);
 /* The nth oldest that is kept; NULL when there are less. */
 const struct wire_event *event_at(const struct service *, unsigned int);
 

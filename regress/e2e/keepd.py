@@ -113,6 +113,42 @@ class Reader(threading.Thread):
             return b"".join(self.lines).decode(errors="replace")
 
 
+class Notify(threading.Thread):
+    """What comes by sd_notify, a line each; the queue must never fill up."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(path)
+        os.chmod(path, 0o777)
+        self.lines, self.cond, self.taken = [], threading.Condition(), 0
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                msg = self.sock.recv(8192).decode(errors="replace")
+            except OSError:
+                return
+            with self.cond:
+                self.lines += msg.splitlines()
+                self.cond.notify_all()
+
+    def next(self, what, timeout):
+        """The next line that starts so, not to be given again; or None."""
+        end = time.monotonic() + timeout
+        with self.cond:
+            while True:
+                while self.taken < len(self.lines):
+                    self.taken += 1
+                    if self.lines[self.taken - 1].startswith(what):
+                        return self.lines[self.taken - 1]
+                left = end - time.monotonic()
+                if left <= 0:
+                    return None
+                self.cond.wait(left)
+
+
 class Keepd:
     """A keepd of its own.  As a context manager: start, and check the end."""
 
@@ -205,8 +241,9 @@ class Keepd:
         os.chmod(path, 0o666)
         return path
 
-    def open_gate(self, path, timeout=PATIENCE):
-        """Lets whoever reads the FIFO go on; waits for the reader."""
+    def open_gate(self, path, timeout=PATIENCE, last=True):
+        """Lets whoever reads the FIFO go on; waits for the reader.  The
+        last time it stays open."""
         done = []
 
         def run():
@@ -217,6 +254,8 @@ class Keepd:
         t.start()
         t.join(timeout)
         ok(done, f"nobody reads {path}")
+        if last:
+            os.unlink(path)
 
     def configure(self, services):
         user = f"\tuser {self.svc_user}\n" if self.system else ""
@@ -253,18 +292,13 @@ class Keepd:
         npath = os.path.join(self.base, "notify.sock")
         if os.path.exists(npath):
             os.unlink(npath)
-        n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        n.bind(npath)
-        os.chmod(npath, 0o777)
-        n.setblocking(False)
-        self.notify = n
+        self.notify = Notify(npath)
         cmd = cmd or [os.path.join(self.bin, "sbin", "keepd"), "-d",
                       "-f", self.conf] + self.args
         self.log_path = os.path.join(self.base, "log")
         self.proc = self.popen(cmd, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE,
                                env=dict(self.env, NOTIFY_SOCKET=npath))
-        self.pidfd = os.pidfd_open(self.proc.pid)
         self.reader = Reader(self.proc.stderr, open(self.log_path, "ab"))
         self.echo = Reader(self.proc.stdout,
                            open(os.path.join(self.base, "echo"), "ab"))
@@ -276,25 +310,18 @@ class Keepd:
         """Wait for a line of sd_notify that starts so; the line."""
         end = time.monotonic() + timeout
         while True:
-            try:
-                msg = self.notify.recv(8192).decode(errors="replace")
-            except BlockingIOError:
-                r = select.select([self.notify, self.pidfd], [], [],
-                                  max(0, end - time.monotonic()))[0]
-                if not r:
-                    raise AssertionError(f"no {what} by sd_notify; log:\n"
-                                         + self.log())
-                if self.notify not in r:
-                    self.proc.wait()
-                    time.sleep(0)
-                    self.reader.join(2)
-                    raise AssertionError(
-                        f"keepd ended with {self.proc.returncode} before "
-                        f"{what}; log:\n" + self.log())
-                continue
-            for line in msg.splitlines():
-                if line.startswith(what):
-                    return line
+            left = end - time.monotonic()
+            line = self.notify.next(what, min(left, 0.2))
+            if line is not None:
+                return line
+            if self.proc.poll() is not None:
+                self.reader.join(2)
+                raise AssertionError(
+                    f"keepd ended with {self.proc.returncode} before "
+                    f"{what}; log:\n" + self.log())
+            if left <= 0:
+                raise AssertionError(f"no {what} by sd_notify; log:\n"
+                                     + self.log())
 
     def wait_ready(self, timeout=PATIENCE):
         self.sd("READY=1", timeout)

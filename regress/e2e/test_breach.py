@@ -88,10 +88,10 @@ def breach_frontend():
         roles = {r: p for r, p in k.roles().items() if r != "frontend"}
         ok({"supervisor", "logger", "searcher"} <= set(roles), f"{roles}")
         watch = Watch(k)
-        end = time.monotonic() + 25
+        end = time.monotonic() + 12
         while time.monotonic() < end:
             st = breach_state(k)
-            if st["lives"] >= 30:
+            if st["lives"] >= 12:
                 break
             k.ctl("status")                     # answered all the while
             k.drain_notes()
@@ -130,9 +130,9 @@ def breach_logger():
         pids = {s: k.note(s)["pid"] for s in ("free", "look", "hide")}
         sup = k.roles()["supervisor"]
         watch = Watch(k)
-        end = time.monotonic() + 12
+        end = time.monotonic() + 8
         while time.monotonic() < end:
-            if breach_state(k)["lives"] >= 15:
+            if breach_state(k)["lives"] >= 8:
                 break
             k.ctl("status")
             time.sleep(0.05)

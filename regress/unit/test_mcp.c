@@ -174,7 +174,8 @@ static const struct {
 	enum rpc_kind	 kind;
 	int		 id;		/* the id could be read */
 } messages[] = {
-	{ "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"x\"}", 0, RPC_REQUEST, 1 },
+	{ "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"x\"}", 0, RPC_REQUEST,
+	    1 },
 	{ "{\"jsonrpc\":\"2.0\",\"id\":\"\",\"method\":\"x\"}", 0, RPC_REQUEST,
 	    1 },
 	{ "{\"jsonrpc\":\"2.0\",\"method\":\"x\"}", 0, RPC_NOTIFICATION, 0 },
@@ -252,13 +253,13 @@ START_TEST(test_depth)
 	ck_assert(depth_parses(RPC_DEPTH_MAX, "1"));
 	ck_assert(!depth_parses(RPC_DEPTH_MAX + 1, "1"));
 	ck_assert(!depth_parses(10000, "1"));
-	/* Brackets in strings do not count, nor does an escaped quote end one. */
+	/* Brackets in strings do not count; an escaped quote ends none. */
 	ck_assert(depth_parses(RPC_DEPTH_MAX, "\"[[[[\\\"[[[[\\\\\",\"[[\""));
 	ck_assert(!depth_parses(RPC_DEPTH_MAX, "\"\\\\\",[]"));
 }
 END_TEST
 
-/* --- Host and Origin -------------------------------------------------------- */
+/* --- Host and Origin ----------------------------------------------------- */
 
 static void
 hosts_setup(void)
@@ -315,7 +316,8 @@ static const struct {
 	{ "https://localhost:8947", 0 }, { "http://localhost:8947/", 0 },
 	{ "http://evil.example:8947", 0 }, { "http://localhost:5173", 0 },
 	{ "localhost:8947", 0 }, { "http://", 0 },
-	{ "http://page.example:5173.evil", 0 }, { "http://a@localhost:8947", 0 },
+	{ "http://page.example:5173.evil", 0 },
+	{ "http://a@localhost:8947", 0 },
 };
 
 START_TEST(test_origin)

@@ -49,6 +49,10 @@ LIB_HTTP	:= -levent_extra
 LIB_JSON	:= -ljansson
 LIB_PCRE2	:= -lpcre2-8
 
+# `make V=1` shows the commands.
+Q		:= $(if $(V),,@)
+say		= $(if $(V),,@echo "  $(1)	$(patsubst $(B)/%,%,$@)";)
+
 # --- what is made of what -------------------------------------------------
 # A program's directory is its sources; searcher and keepctl live beside the
 # program they belong to.
@@ -73,21 +77,26 @@ all: $(PROGRAMS)
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) -I$(<D) -I$(B)/gen -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(BASE_CFLAGS) $(CFLAGS) -I$(<D) -I$(B)/gen \
+	    -MMD -MP -c -o $@ $<
 
 $(B)/gen/parse.c: parent/parse.y
 	@mkdir -p $(@D)
-	$(YACC) -o $@ $<
+	$(call say,YACC)$(YACC) -o $@ $<
 
 $(B)/obj/parent/parse.o: $(B)/gen/parse.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) -Iparent -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(BASE_CFLAGS) $(CFLAGS) -Iparent -MMD -MP -c -o $@ $<
+
+# The completions are part of keepctl, which can print them.
+$(B)/obj/frontend/ctl/completion.o: $(wildcard etc/completion/*)
 
 $(COMMON_LIB): $(call obj,$(COMMON_SRC))
 	@mkdir -p $(@D)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-link		= @mkdir -p $(@D); $(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+link		= @mkdir -p $(@D); $(if $(V),,echo "  LD	$(patsubst $(B)/%,%,$@)";) \
+		  $(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		  $(COMMON_LIB) $(1) $(LIB_BASE)
 
 $(B)/sbin/keepd: $(call obj,$(PARENT_SRC)) $(B)/obj/parent/parse.o $(COMMON_LIB)

@@ -98,16 +98,16 @@ query_watch(struct query *q)
 
 /* --- beginning ----------------------------------------------------------- */
 
+/* How a query without a pattern goes on; searchers answer those with one. */
 static const struct {
-	void	(*start)(struct query *);
 	void	(*pump)(struct query *);
 	int	pattern;		/* 1 must have, 0 must not, -1 either */
 } kinds[] = {
-	[QUERY_SEARCH] =	{ NULL,		NULL,		-1 },
-	[QUERY_WINDOW] =	{ window_start,	window_pump,	 0 },
-	[QUERY_FOLLOW] =	{ window_start,	window_pump,	 0 },
-	[QUERY_WAIT_LOG] =	{ wait_start,	search_pump,	 1 },
-	[QUERY_WAIT_QUIET] =	{ wait_start,	NULL,		 0 }
+	[QUERY_SEARCH] =	{ window_pump,	-1 },
+	[QUERY_WINDOW] =	{ window_pump,	 0 },
+	[QUERY_FOLLOW] =	{ window_pump,	 0 },
+	[QUERY_WAIT_LOG] =	{ NULL,		 1 },
+	[QUERY_WAIT_QUIET] =	{ NULL,		 0 }
 };
 
 /* What no honest frontend or keepctl sends; NULL: nothing is wrong. */

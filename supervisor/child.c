@@ -87,6 +87,7 @@ child_set_user(const struct launch *l)
 	const char	*stage = "user";
 
 	sandbox_service();
+	tree_mark(l->mark);
 	if (l->umask != UMASK_KEEP)
 		umask(l->umask);
 	if (privdrop_service(l->uid, l->gid, l->groups, l->ngroups, &stage) ==

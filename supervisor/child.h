@@ -49,6 +49,7 @@ struct launch {
 	int		 rust_binary;	/* argv[0] is to be found */
 	int		 direnv;	/* enum tri */
 	uint32_t	 umask;
+	uint32_t	 mark;		/* for tree_mark */
 	uid_t		 uid;
 	gid_t		 gid;
 	const gid_t	*groups;
@@ -58,6 +59,10 @@ struct launch {
 	int		 report;
 };
 
+/* The greatest mark. */
+#define MARK_MAX	0x3fffffffU
+/* tree_*.c: mark this process and all that will descend from it. */
+void	tree_mark(uint32_t);
 void	child_main(struct launch *) __attribute__((noreturn));
 /* The report as a sentence with the key words that scripts look for (U-62). */
 void	child_explain(const struct child_report *, const struct launch *,

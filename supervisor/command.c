@@ -302,7 +302,6 @@ command_groups(struct svc_conf *c)
 
 	for (i = 0; i < (int)c->w.ngroups && i < GROUPS_MAX; i++)
 		c->groups[n++] = c->w.groups[i];
-	memcpy(c->build_groups, c->groups, sizeof(c->groups));
 	c->ngroups = n;
 }
 

@@ -21,21 +21,30 @@ static struct event	 reap_ev;
 static struct tree	 reap_tree;
 
 /* --- whose is it ---------------------------------------------------------- */
+static int
+owns_session(const struct service *s, uint32_t sid)
+{
+	return (s->run.sid == (pid_t)sid || s->build.sid == (pid_t)sid);
+}
+
+static int
+owns_mark(const struct service *s, uint32_t mark)
+{
+	return (s->mark == (mark & ~1U));
+}
+
+/* Also among those that were removed and are not gone yet. */
 static struct service *
-owner_by_session(pid_t sid, int *build)
+owner_by(int (*owns)(const struct service *, uint32_t), uint32_t value)
 {
 	struct service	*s;
 
-	SERVICE_FOREACH(s) {
-		*build = s->build.sid == sid;
-		if (s->run.sid == sid || s->build.sid == sid)
+	SERVICE_FOREACH(s)
+		if (owns(s, value))
 			return (s);
-	}
-	TAILQ_FOREACH(s, &sup.orphans, orphan_entry) {
-		*build = s->build.sid == sid;
-		if (s->run.sid == sid || s->build.sid == sid)
+	TAILQ_FOREACH(s, &sup.orphans, orphan_entry)
+		if (owns(s, value))
 			return (s);
-	}
 	return (NULL);
 }
 
@@ -100,14 +109,20 @@ owner_of_stray(const struct treeproc *p, int *build)
 {
 	const struct seen	*e;
 	struct service		*s;
+	uint32_t		 mark;
 
-	if ((s = owner_by_session(p->sid, build)) != NULL)
-		return (s);
-	if ((e = seen_find(p)) != NULL) {
-		*build = e->build;
-		return (e->svc);
+	if (tree_marked(p->pid, &mark)) {
+		*build = mark & 1;
+		return (owner_by(owns_mark, mark));
 	}
-	return (tree_marked(p->pid, build));
+	if ((s = owner_by(owns_session, (uint32_t)p->sid)) != NULL) {
+		*build = s->build.sid == p->sid;
+		return (s);
+	}
+	if ((e = seen_find(p)) == NULL)
+		return (NULL);
+	*build = e->build;
+	return (e->svc);
 }
 
 static struct service *

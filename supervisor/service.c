@@ -710,26 +710,11 @@ service_configured(struct service *s)
 		s->st.stale = command_stale(s->used, s->conf);
 }
 
-/* In system mode each service carries a group number of its own. */
-static void
-service_mark(struct service *s)
-{
-	struct svc_conf	*c = s->conf;
-
-	if (!sup.global.system_mode || c->marked)
-		return;
-	c->groups[c->ngroups] = tree_mark_gid(s->id, 0);
-	c->build_groups[c->ngroups] = tree_mark_gid(s->id, 1);
-	c->ngroups++;
-	c->marked = 1;
-}
-
 void
 service_configure(struct service *s, struct svc_conf *c)
 {
 	conf_unref(s->conf);
 	s->conf = conf_ref(c);
-	service_mark(s);
 	service_configured(s);
 	push_state(s);
 }
@@ -737,12 +722,16 @@ service_configure(struct service *s, struct svc_conf *c)
 struct service *
 service_new(uint32_t id, struct svc_conf *c)
 {
+	static uint32_t	 next_mark;
 	struct service	*s;
 
 	if ((s = calloc(1, sizeof(*s))) == NULL ||
 	    (s->events = event_ring_new()) == NULL)
 		fatal("service %s", c->w.name);
 	s->id = id;
+	/* Not the id: that may be given to somebody else one day. */
+	s->mark = next_mark;
+	next_mark = (next_mark + 2) & MARK_MAX;
 	s->op = s->then = VERB_COUNT;
 	s->op_mode = mode_now();
 	s->run.errfd = s->build.errfd = -1;

@@ -104,12 +104,10 @@ launch_command(struct launch *l, struct service *s)
 	if (l->kind == CHILD_BUILD) {
 		l->argv = c->build[l->mode].slots + ARGV_SLOTS;
 		l->env = c->build_env;
-		l->groups = c->build_groups;
 		return;
 	}
 	l->argv = c->run[l->mode].slots + ARGV_SLOTS;
 	l->env = c->env;
-	l->groups = c->groups;
 	l->rust_binary = c->rust_binary;
 	if (c->str[STR_ARTIFACT].n > 0)
 		l->artifact = c->str[STR_ARTIFACT].v[0];
@@ -131,7 +129,9 @@ launch_fill(struct launch *l, struct service *s, enum child_kind kind,
 	l->umask = c->w.umask;
 	l->uid = c->w.uid;
 	l->gid = c->w.gid;
+	l->groups = c->groups;
 	l->ngroups = c->ngroups;
+	l->mark = s->mark + (kind != CHILD_RUN);
 }
 
 static void

@@ -57,12 +57,10 @@ struct svc_conf {
 	char		**build_env;
 	char		*env_run;	/* "KEEPD_RUN=...", filled at each spawn */
 	const char	*path;		/* value of PATH in env */
-	gid_t		 groups[GROUPS_MAX + 1];
-	gid_t		 build_groups[GROUPS_MAX + 1];
+	gid_t		 groups[GROUPS_MAX];
 	int		 ngroups;
 	char		 label[LABEL_SIZE];
 	int		 rust_binary;	/* argv[0] comes from Cargo.toml */
-	int		 marked;	/* groups hold the service's own */
 	int		 distinct;	/* dev and release commands differ */
 };
 
@@ -127,6 +125,7 @@ struct service {
 	TAILQ_ENTRY(service)	 dirty_entry;	/* STATE to be pushed */
 	TAILQ_ENTRY(service)	 orphan_entry;	/* removed, id in other hands */
 	uint32_t		 id;
+	uint32_t		 mark;		/* of its processes; + 1: builds */
 	struct svc_conf		*conf;		/* in force */
 	struct svc_conf		*used;		/* of the running process */
 	struct wire_state	 st;		/* as pushed */
@@ -434,10 +433,9 @@ int		 tree_strays(void);
 /* Our descendants, without what descends from other services' children when
  * one is given.  The array belongs to the tree and is used again. */
 void		 tree_scan(struct tree *, const struct service *);
-/* The service that a process of ours was started for, by its marks. */
-struct service	*tree_marked(pid_t, int *build);
+/* 1: the mark that this process of ours was started with. */
+int		 tree_marked(pid_t, uint32_t *mark);
 /* Signal exactly this process, if it still is this one. */
 int		 tree_signal(const struct treeproc *, int);
-gid_t		 tree_mark_gid(uint32_t id, int build);
 
 #endif

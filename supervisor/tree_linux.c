@@ -1,10 +1,10 @@
 /*
  * What the kernel can tell about the processes below us: /proc/PID/stat,
- * /proc/PID/task/TID/children and the marks that a service's environment or
- * supplementary groups carry.  No policy here.
+ * /proc/PID/task/TID/children and a mark that all of a service's processes
+ * inherit.  No policy here.
  */
 #include <sys/types.h>
-#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <ctype.h>
@@ -23,13 +23,13 @@
 
 #define TREE_MAX	65536		/* processes looked at in one scan */
 #define STAT_SIZE	1024
-#define ENVIRON_MAX	(256 * 1024)
 /*
- * Group numbers that no system hands out: between what systemd gives to
- * containers and the end of the positive numbers.  In system mode every
- * process of a service carries its own one, and cannot get rid of it.
+ * The mark: the soft RLIMIT_LOCKS, which Linux has stored and inherited but
+ * not enforced since 2.4.  It outlives setsid, a second fork, exec and an
+ * empty environment, needs no privilege, and /proc/PID/limits shows it to all.
  */
-#define MARK_GID	0x7a6b0000U
+#define MARK_BASE	0x4b000000U
+#define MARK_LINE	"\nMax file locks"
 
 static int	own_children = -1;	/* /proc/self/task/TID/children */
 
@@ -44,10 +44,17 @@ tree_init(void)
 	return (own_children == -1 ? -1 : 0);
 }
 
-gid_t
-tree_mark_gid(uint32_t id, int build)
+/* Between fork and exec.  A hard limit below it leaves the process unmarked. */
+void
+tree_mark(uint32_t mark)
 {
-	return (MARK_GID + id * 2 + (build != 0));
+	struct rlimit	 rl;
+
+	if (getrlimit(RLIMIT_LOCKS, &rl) == -1)
+		return;
+	rl.rlim_cur = MARK_BASE + mark;
+	if (rl.rlim_cur <= rl.rlim_max)
+		(void)setrlimit(RLIMIT_LOCKS, &rl);
 }
 
 /* --- lists of children ---------------------------------------------------- */
@@ -248,70 +255,21 @@ tree_scan(struct tree *t, const struct service *only)
 	t->n = n;
 }
 
-/* --- marks ---------------------------------------------------------------- */
-static struct service *
-service_named(const char *name)
+/* --- marks ----------------------------------------------------------------- */
+int
+tree_marked(pid_t pid, uint32_t *mark)
 {
-	struct service	*s;
+	char		 buf[4096], *p;
+	unsigned long	 n;
 
-	SERVICE_FOREACH(s)
-		if (strcmp(s->st.name, name) == 0)
-			return (s);
-	TAILQ_FOREACH(s, &sup.orphans, orphan_entry)
-		if (strcmp(s->st.name, name) == 0)
-			return (s);
-	return (NULL);
-}
-
-static struct service *
-marked_by_environ(pid_t pid, int *build)
-{
-	static char	 buf[ENVIRON_MAX];
-	ssize_t		 n;
-	char		*p;
-
-	if ((n = proc_read(pid, "environ", buf, sizeof(buf))) <= 0)
-		return (NULL);
-	for (p = buf; p < buf + n; p += strlen(p) + 1) {
-		if (strncmp(p, "KEEPD_SERVICE=", 14) == 0) {
-			*build = 0;
-			return (service_named(p + 14));
-		}
-		if (strncmp(p, "KEEPD_BUILD=", 12) == 0) {
-			*build = 1;
-			return (service_named(p + 12));
-		}
-	}
-	return (NULL);
-}
-
-static struct service *
-marked_by_group(pid_t pid, int *build)
-{
-	char		 buf[8192], *p, *end;
-	unsigned long	 gid;
-
-	if (proc_read(pid, "status", buf, sizeof(buf)) <= 0 ||
-	    (p = strstr(buf, "\nGroups:")) == NULL)
-		return (NULL);
-	for (p += strlen("\nGroups:"); *p == ' ' || *p == '\t'; p = end) {
-		gid = strtoul(p, &end, 10);
-		if (end == p)
-			break;
-		if (gid < MARK_GID || gid >= MARK_GID + MAX_SERVICES * 2)
-			continue;
-		*build = (gid - MARK_GID) & 1;
-		return (sup.services[(gid - MARK_GID) / 2]);
-	}
-	return (NULL);
-}
-
-struct service *
-tree_marked(pid_t pid, int *build)
-{
-	if (sup.global.system_mode)
-		return (marked_by_group(pid, build));
-	return (marked_by_environ(pid, build));
+	if (proc_read(pid, "limits", buf, sizeof(buf)) <= 0 ||
+	    (p = strstr(buf, MARK_LINE)) == NULL)
+		return (0);
+	n = strtoul(p + strlen(MARK_LINE), NULL, 10);
+	if (n < MARK_BASE || n > MARK_BASE + MARK_MAX)
+		return (0);
+	*mark = (uint32_t)(n - MARK_BASE);
+	return (1);
 }
 
 /* --- signals -------------------------------------------------------------- */

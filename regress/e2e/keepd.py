@@ -593,8 +593,10 @@ class Keepd:
 
     def await_log(self, name, pattern, timeout=15):
         """Block in keepd until a line of the newest run matches."""
-        return self.mcp.data("wait_for", target=name, until="log",
-                             pattern=pattern, since="run", timeout=timeout)
+        d = self.mcp.data("wait_for", target=name, until="log",
+                          pattern=pattern, since="run", timeout=timeout)
+        eq(d["reason"], "matched", f"waiting for {pattern!r} of {name}")
+        return d
 
     def healthy(self):
         """Everybody answers: status, search, keepctl, the roles are there."""

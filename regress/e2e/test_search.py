@@ -201,10 +201,8 @@ def search_bytes_and_cursor():
 def catastrophic_pattern_times_out():
     """A clear error by the deadline; ingest and other searches go on."""
     k = Keepd(start=False, top="limit search time 1s")
-    k.configure(
-        "service a {\n\tcommand { \"/usr/bin/python3\" \"-c\" \"import time\\n"
-        "for i in range(9000): print('x' * 200)\\nprint('end', flush=True)\\n"
-        "time.sleep(1000)\" }\n}\n" + service("b", "note:b", "count:1"))
+    k.configure(service("a", "wide:9000,200", "out:end", "hang")
+                + service("b", "note:b", "count:1"))
     with k:
         k.start()
         k.note("b")

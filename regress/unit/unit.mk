@@ -13,10 +13,11 @@ ifndef UNIT_ONLY
 UNIT_EXTRA_SRC	?= $(wildcard supervisor/policy.c \
 		    supervisor/states.c logger/ring*.c \
 		    logger/match.c logger/literal*.c \
-		    logger/searcher_work.c logger/searcher_out.c)
+		    logger/searcher_work.c logger/searcher_out.c \
+		    frontend/era.c frontend/hosts.c frontend/jsonrpc.c)
 endif
 UNIT_CFLAGS	:= $(shell $(PKG_CONFIG) --cflags check 2>/dev/null) \
-		    -Isupervisor -Ilogger
+		    -Isupervisor -Ilogger -Ifrontend
 UNIT_LIBS	:= $(shell $(PKG_CONFIG) --libs check 2>/dev/null) \
 		    $(LIB_PCRE2) $(LIB_JSON)
 

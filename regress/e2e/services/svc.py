@@ -137,6 +137,12 @@ def lines(value):
     write(1, "".join(f"{prefix} {i}\n" for i in range(1, int(n) + 1)).encode())
 
 
+def wide(value):
+    """So many lines of so many x."""
+    n, _, width = value.partition(",")
+    write(1, (b"x" * int(width) + b"\n") * int(n))
+
+
 def count(value):
     """Numbered lines for ever (or so many), a short pause after each lot."""
     lot, _, total = value.partition(",")
@@ -225,6 +231,7 @@ STEPS = {
     "part": lambda v: write(1, v.encode()),
     "hex": hexout,
     "lines": lines,
+    "wide": wide,
     "count": count,
     "both": both,
     "solid": solid,

@@ -16,7 +16,7 @@ SIZE_IS(wire_u32, 4);
 SIZE_IS(wire_serial, 8);
 SIZE_IS(wire_key, 16);
 SIZE_IS(wire_target, 264);
-SIZE_IS(wire_global, 1096);
+SIZE_IS(wire_global, 2120);
 SIZE_IS(wire_service, 2128);
 SIZE_IS(wire_str, 8);
 SIZE_IS(wire_public, 400);

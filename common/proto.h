@@ -227,7 +227,8 @@ struct wire_global {
 	uint32_t	verbose;
 	uint32_t	nservices;
 	char		socket_path[PATH_SIZE];	/* control socket, for messages */
-	uint8_t		pad[7];
+	char		config_path[PATH_SIZE];	/* the file it all stems from */
+	uint8_t		pad[6];
 };
 struct wire_service {
 	char		name[NAME_SIZE];

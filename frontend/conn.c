@@ -145,21 +145,10 @@ conn_ask(struct conn *c)
 
 	if (peeraddr_get(bufferevent_getfd(c->bev), &pa) == -1)
 		return (-1);
-	c->is_unix = pa.kind == LISTEN_UNIX;
 	if (supervisor_link != NULL)
 		(void)link_send(supervisor_link, IMSG_PEERADDR, c->id, -1,
 		    &pa, sizeof(pa));
 	return (0);
-}
-
-void
-conn_ask_all(void)
-{
-	struct conn	*c;
-
-	RB_FOREACH(c, conntree, &conns)
-		if (c->evcon != NULL)
-			(void)conn_ask(c);
 }
 
 /* --- the life of a record ------------------------------------------------ */
@@ -532,6 +521,25 @@ conn_forget_service(uint32_t id)
 
 	RB_FOREACH(c, conntree, &conns)
 		c->identity.visible[id / 8] &= ~(1U << (id % 8));
+}
+
+/*
+ * The id is another service's now, and it is the supervisor's to say who sees
+ * that.  It tells only changes, so these clients must come again.
+ */
+void
+conn_doubt_service(uint32_t id)
+{
+	struct conn	*c, *next;
+
+	RB_FOREACH_SAFE(c, conntree, &conns, next) {
+		if ((c->identity.visible[id / 8] & 1U << id % 8) == 0)
+			continue;
+		if (c->x.req == NULL && c->patience == &idle)
+			evhttp_connection_free(c->evcon);
+		else
+			c->finish = 1;
+	}
 }
 
 void

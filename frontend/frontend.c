@@ -95,7 +95,6 @@ parent_peer(struct link *link, struct imsg *imsg)
 		    supervisor_permits, &vital_ops, NULL);
 		if (supervisor_link == NULL)
 			fatal("link to the supervisor");
-		conn_ask_all();
 		break;
 	case PEER_LOGGER:
 		if (logger_link != NULL) {

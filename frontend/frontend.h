@@ -103,7 +103,7 @@ struct conn {
 	uint32_t		 id;
 	int			 known;		/* identity has come */
 	int			 described;	/* enum described */
-	int			 is_unix;
+	int			 finish;	/* close behind the answer */
 	int			 saw_nul;	/* somewhere in what came in */
 };
 
@@ -118,8 +118,8 @@ void		 conn_busy(struct conn *);	/* a request has come */
 void		 conn_idle(struct conn *);	/* it was answered */
 void		 conn_release(struct conn *);	/* its exchange is over */
 void		 conn_watch(struct conn *);	/* does the client leave? */
-void		 conn_ask_all(void);		/* reload: ask again */
 void		 conn_forget_service(uint32_t);
+void		 conn_doubt_service(uint32_t);	/* id is another's now */
 void		 conn_undescribed(void);
 void		 conn_finish(void);		/* shutting down */
 const char	*conn_who(struct conn *);

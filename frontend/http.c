@@ -128,6 +128,8 @@ http_take(struct conn *c)
 {
 	struct evhttp_request	*req = c->x.req;
 
+	if (c->finish)
+		http_add_header(c, "Connection", "close");
 	conn_release(c);
 	conn_idle(c);
 	return (req);

@@ -85,6 +85,7 @@ services_public(uint32_t id, const struct wire_public *wp)
 
 	if (s->configured && strcmp(s->public.name, wp->name) != 0) {
 		/* Another has the id: nothing said of the old holds. */
+		conn_doubt_service(id);
 		service_drop(s);
 		s = service_make(id);
 	}
@@ -109,7 +110,6 @@ services_end(void)
 	}
 	services_generation++;
 	conn_undescribed();
-	conn_ask_all();
 }
 
 /* --- what the supervisor says -------------------------------------------- */
@@ -139,6 +139,9 @@ services_state(struct link *link, struct imsg *imsg)
 		return;
 	}
 	s = service_make(imsg_get_id(imsg));
+	/* Nobody can have asked for the text of one that was not there. */
+	if (!s->has_state)
+		conn_undescribed();
 	s->state = st;
 	s->has_state = 1;
 	services_generation++;
@@ -251,11 +254,16 @@ services_describe(struct conn *c, int ask)
 	struct wire_u32	 wu;
 	int		 missing = 0;
 
+	c->described = DESCRIBED_YES;
 	for (s = service_next(c, 0); s != NULL;
 	    s = service_next(c, s->id + 1)) {
-		if (s->has_display)
+		if (s->has_display && s->display.text.serial == conf_serial)
 			continue;
-		missing++;
+		/* Text of another configuration will do, this one time. */
+		if (s->has_display)
+			c->described = DESCRIBED_NO;
+		else
+			missing++;
 		wu.value = s->id;
 		if (ask && supervisor_link != NULL)
 			(void)link_send(supervisor_link, IMSG_DESCRIBE, c->id,
@@ -267,13 +275,14 @@ services_describe(struct conn *c, int ask)
 int
 services_described(struct conn *c)
 {
+	int	 ask = c->described != DESCRIBED_ASKED;
+
 	if (c->described == DESCRIBED_YES)
 		return (1);
-	if (services_describe(c, c->described == DESCRIBED_NO) == 0)
-		c->described = DESCRIBED_YES;
-	else
-		c->described = DESCRIBED_ASKED;
-	return (c->described == DESCRIBED_YES);
+	if (services_describe(c, ask) == 0)
+		return (1);
+	c->described = DESCRIBED_ASKED;
+	return (0);
 }
 
 /* --- the mode ------------------------------------------------------------ */

@@ -41,6 +41,7 @@ send_global(struct link *link, const struct config *conf)
 	w.verbose = (uint32_t)log_getverbose();
 	w.nservices = conf->nservices;
 	strlcpy(w.socket_path, conf->control.path, sizeof(w.socket_path));
+	strlcpy(w.config_path, conf->path, sizeof(w.config_path));
 	link_send(link, IMSG_CONF_GLOBAL, 0, -1, &w, sizeof(w));
 }
 

@@ -277,6 +277,7 @@ control_welcome(struct ctl *c, uint32_t frame)
 	w.system_mode = sup.global.system_mode;
 	w.started_ms = sup.boot_ms;
 	strlcpy(w.version, KEEPD_VERSION, sizeof(w.version));
+	strlcpy(w.config, sup.global.config_path, sizeof(w.config));
 	link_send(c->link, IMSG_CTL_WELCOME, frame, -1, &w, sizeof(w));
 }
 

@@ -1,6 +1,6 @@
 /*
  * Log lines on stdout: as text with the service's name before it where there
- * are several, or as one JSON object a line.
+ * are several; as JSON one object a line, or one for the whole answer.
  */
 #include <err.h>
 #include <stdio.h>
@@ -43,7 +43,54 @@ printer_clear(struct printer *p)
 {
 	if (p->open != NULL)
 		putchar('\n');
+	json_decref(p->lines);
+	json_decref(p->entries);
 	free(p->buf);
+}
+
+void
+printer_collect(struct printer *p)
+{
+	p->lines = json_array();
+	p->entries = json_array();
+	if (p->lines == NULL || p->entries == NULL)
+		err(CTL_FAILED, NULL);
+}
+
+/* The answer of interfaces.md, its counts summed up over the services. */
+void
+printer_answer(struct printer *p, const struct queries *qs)
+{
+	const struct wire_end	*e;
+	json_int_t		 matches = 0, elided = 0, lost = 0;
+	json_t			*cursor = NULL, *j;
+	uint32_t		 runs = 0, run = 0;
+	size_t			 i;
+	int			 truncated = 0;
+
+	for (i = 0; i < qs->count; i++) {
+		e = &qs->list[i].end;
+		matches += e->matches;
+		elided += e->elided;
+		lost += e->lost;
+		truncated |= e->truncated != 0;
+		runs = e->runs > runs ? e->runs : runs;
+		run = e->run;
+		/* One service's answer can be continued, a mixture cannot. */
+		if (e->truncated && qs->count == 1)
+			cursor = json_sprintf("%u:%llu", e->next_run,
+			    (unsigned long long)e->next_line);
+	}
+	j = json_pack("{s:O,s:O,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:o}",
+	    "lines", p->lines, "entries", p->entries, "matches", matches,
+	    "shown", (json_int_t)json_array_size(p->lines), "elided", elided,
+	    "lost", lost, "runs", (json_int_t)runs,
+	    "run", qs->count == 1 && run != 0 ? json_integer(run) : json_null(),
+	    "truncated", truncated,
+	    "next_cursor", cursor != NULL ? cursor : json_null());
+	if (j == NULL)
+		err(CTL_FAILED, NULL);
+	json_line(j);
 }
 
 /* Pieces of a long line are put together again where nothing comes between. */
@@ -104,7 +151,13 @@ line_json(struct printer *p, const struct query *q,
 	if (p->marks)
 		json_object_set_new(j, "match",
 		    json_boolean(line->flags & LINE_MATCH));
-	json_line(j);
+	if (p->entries == NULL) {
+		json_line(j);
+		return;
+	}
+	json_array_append_new(p->entries, j);
+	n = render_line(p->buf, p->size, line, text, p->flags);
+	json_array_append_new(p->lines, json_stringn_nocheck(p->buf, n));
 }
 
 static void

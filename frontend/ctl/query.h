@@ -47,7 +47,9 @@ int	 query_exit(const struct query *, int several);
 /* How lines are shown. */
 struct printer {
 	int		 flags;		/* RENDER_* */
-	int		 json;
+	int		 json;		/* an object a line, for streams */
+	json_t		*lines;		/* JSON, no stream: the text of each */
+	json_t		*entries;	/* and what is known of it */
 	int		 marks;		/* JSON: say which lines match */
 	int		 prefix;	/* width of the names; 0: none */
 	char		*buf;
@@ -59,6 +61,9 @@ void	 printer_init(struct printer *, const struct options *,
 	    const struct queries *);
 void	 printer_line(struct printer *, const struct queries *,
 	    const struct query *, const struct wire_line *, const char *);
+/* Lines are kept for one JSON object, which printer_answer prints. */
+void	 printer_collect(struct printer *);
+void	 printer_answer(struct printer *, const struct queries *);
 void	 printer_clear(struct printer *);
 
 #endif

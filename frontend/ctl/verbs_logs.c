@@ -60,7 +60,11 @@ verb_logs(const struct options *o)
 		query_send(c, &qs.list[i]);
 	}
 	printer_init(&p, o, &qs);
+	if (p.json && !follow)
+		printer_collect(&p);
 	status = queries_run(c, &qs, &p, follow);
+	if (p.lines != NULL && status == CTL_OK)
+		printer_answer(&p, &qs);
 	printer_clear(&p);
 	queries_clear(&qs);
 	services_clear(&all);
@@ -98,7 +102,11 @@ verb_search(const struct options *o)
 		p.flags |= RENDER_MARKS;
 	if (!given(o, OPT_RAW))
 		p.flags |= RENDER_STDERR;
+	if (p.json)
+		printer_collect(&p);
 	status = queries_run(c, &qs, &p, 0);
+	if (p.lines != NULL && status == CTL_OK)
+		printer_answer(&p, &qs);
 	printer_clear(&p);
 	if (status == CTL_OK && !given(o, OPT_JSON))
 		print_nothing(&qs);

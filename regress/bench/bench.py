@@ -161,8 +161,8 @@ def bench_ingest(b, tmp):
         mbs, lines = one(lambda: k.ctl("start", "--no-wait", "g"))
         ours.append(mbs)
         k.ctl("wait", "g", "--exit", "--timeout", "60s", check=False)
-        last = json.loads(k.ctl("-j", "logs", "g", "-n", "1").stdout.split("\n")[0])
-        lost += lines - last["line"]
+        last = json.loads(k.ctl("-j", "logs", "g", "-n", "1").stdout)
+        lost += lines - last["entries"][0]["line"]
     k.close()
     o, c = statistics.median(ours), statistics.median(cat)
     row("ingest 1 GiB, 64 KiB writes", f"{o:.0f} MB/s", f"{c:.0f} MB/s",

@@ -250,7 +250,7 @@ struct call {
 	struct event		 tick;
 	struct event		 timer;
 	void			(*expired)(struct call *);
-	void			(*described)(struct call *); /* waits for text */
+	void			(*described)(struct call *);
 	uint32_t		 watched;	/* service; for progress */
 	struct query		*query;
 	struct ask		*ask;

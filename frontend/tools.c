@@ -238,12 +238,6 @@ tool_admit(struct call *call)
 {
 	char	 what[ERRTEXT_SIZE];
 
-	if (call->tool->role > services_best_role(call->conn)) {
-		tool_error(call, "PERMISSION_DENIED", "Permission denied: "
-		    "%s may not call %s", conn_who(call->conn),
-		    call->tool->name);
-		return (-1);
-	}
 	if (schema_check(call->tool->params, call->args, what,
 	    sizeof(what)) == -1) {
 		tool_error(call, "INVALID_PARAMETER", "%s", what);

@@ -242,8 +242,11 @@ ask_stop_idle(struct ask *k)
 	ask_stop_note(s);
 	service_settle(s);
 	service_event(s, SE_STOP);
-	ask_refuse(k, RES_OK, textf("%s was stopped before it ran",
-	    s->st.name));
+	if (s->building)		/* its end answers */
+		ask_accept(k, 0);
+	else
+		ask_refuse(k, RES_OK, textf("%s was stopped before it ran",
+		    s->st.name));
 }
 
 static void

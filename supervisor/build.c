@@ -14,6 +14,8 @@
 
 #include "service.h"
 
+#define LINGER_MS	2000
+
 static struct service_list	 queue = TAILQ_HEAD_INITIALIZER(queue);
 static int			 slots = BUILD_SLOTS;
 
@@ -75,11 +77,30 @@ build_cancel(struct service *s)
 		TAILQ_REMOVE(&queue, s, queue_entry);
 		s->queued = 0;
 	}
-	if (s->building && s->build.pid != 0 && !s->aborted) {
+	if (s->building && !s->aborted &&
+	    (s->build.pid != 0 || s->build_left)) {
 		s->aborted = 1;
 		event_note(s, EV_BUILD_FAILED, s->st.action_by, "cancelled");
 		reap_kill(s, 1, SIGKILL);
 	}
+}
+
+static void
+build_arm(struct service *s, uint64_t ms)
+{
+	struct timeval	 tv;
+
+	tv.tv_sec = (time_t)(ms / 1000);
+	tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
+	evtimer_add(&s->build_timer, &tv);
+}
+
+/* KILL was sent to what the build left behind: wait for that, not for ever. */
+void
+build_linger(struct service *s)
+{
+	s->build_left = 1;
+	build_arm(s, LINGER_MS);
 }
 
 void
@@ -89,6 +110,12 @@ build_timeout(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (s->build_left) {
+		log_warnx("%s: something of the build does not end",
+		    s->st.name);
+		reap_build_done(s);
+		return;
+	}
 	if (s->build.pid == 0 || s->aborted)
 		return;
 	s->timed_out = 1;
@@ -122,20 +149,15 @@ build_succeeded(struct service *s)
 void
 build_start(struct service *s)
 {
-	struct timeval		 tv;
 	struct wire_event	*ev;
-	uint64_t		 limit = s->conf->w.build_timeout_ms;
 	char			 error[REASON_SIZE];
 
 	if (spawn_child(s, CHILD_BUILD, s->op_mode, error) == -1) {
 		build_failed(s, error);
 		return;
 	}
-	if (limit != 0) {
-		tv.tv_sec = (time_t)(limit / 1000);
-		tv.tv_usec = (suseconds_t)(limit % 1000) * 1000;
-		evtimer_add(&s->build_timer, &tv);
-	}
+	if (s->conf->w.build_timeout_ms != 0)
+		build_arm(s, s->conf->w.build_timeout_ms);
 	ev = event_begin(s, EV_BUILD_STARTED);
 	ev->run = s->st.build_run;
 	ev->pid = (uint32_t)s->build.pid;
@@ -215,6 +237,9 @@ build_exited(struct service *s, int code, int sig)
 		logs_run_over(s, RING_BUILD, s->st.build_run, code, sig);
 	if (s->aborted) {
 		slot_release(s);
+		if (s->op != VERB_STOP)		/* else the stop's end does */
+			request_finish(s, 1U << VERB_STOP, RES_OK,
+			    textf("%s was stopped", s->st.name));
 		queue_run();
 		supervisor_check_stopped();
 	} else if (s->build.kind == CHILD_CHECK)

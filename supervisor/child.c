@@ -164,30 +164,10 @@ child_wrap_direnv(struct launch *l)
 	*--l->argv = direnv;
 }
 
-/* A file the kernel does not know how to run is a script for sh (execvp). */
-static void
-child_exec_script(struct launch *l, char *file)
-{
-	static char	 sh[] = "/bin/sh";
-	char		*word = l->argv[0];
-
-	l->argv[0] = file;
-	*--l->argv = sh;
-	execve(sh, l->argv, l->env);
-	*l->argv++ = NULL;
-	l->argv[0] = word;
-}
-
-static int
-child_exec_file(struct launch *l, char *file)
-{
-	execve(file, l->argv, l->env);
-	if (errno == ENOEXEC)
-		child_exec_script(l, file);
-	return (errno);
-}
-
-/* Look the word up as the service's own PATH says, not as ours. */
+/*
+ * Look the word up as the service's own PATH says, not as ours.  Unlike
+ * execvp(3) never by a shell: a script says itself what runs it.
+ */
 static int
 child_exec_path(struct launch *l)
 {
@@ -204,7 +184,8 @@ child_exec_path(struct launch *l)
 			if (len > 0)
 				file[len++] = '/';
 			strlcpy(file + len, l->argv[0], sizeof(file) - len);
-			error = child_exec_file(l, file);
+			execve(file, l->argv, l->env);
+			error = errno;
 			if (error == EACCES)	/* or only the directory is */
 				denied |= access(file, F_OK) == 0;
 			else if (error != ENOENT && error != ENOTDIR)
@@ -222,10 +203,12 @@ child_exec(struct launch *l)
 
 	if (child_wants_direnv(l))
 		child_wrap_direnv(l);
-	if (strchr(l->argv[0], '/') != NULL)
-		error = child_exec_file(l, l->argv[0]);
-	else
+	if (strchr(l->argv[0], '/') == NULL)
 		error = child_exec_path(l);
+	else {
+		execve(l->argv[0], l->argv, l->env);
+		error = errno;
+	}
 	child_fail(STAGE_EXEC, error, l->argv[0]);
 }
 

@@ -16,9 +16,8 @@ enum child_kind {
 	CHILD_CHECK		/* is what the build promised there? */
 };
 
-/* Pointers in front of an argv that the child may fill: direnv exec DIR, and
- * /bin/sh for a script without #!. */
-#define ARGV_SLOTS	4
+/* Pointers in front of an argv that the child may fill: direnv exec DIR. */
+#define ARGV_SLOTS	3
 
 enum child_stage {
 	STAGE_OK,		/* CHILD_CHECK: detail is the binary's path */

@@ -567,6 +567,7 @@ control_mode(struct link *l, struct imsg *imsg)
 	    proto_mode_name(w.value))))
 		return;
 	mode_set(w.value, c->who.who);
+	push_flush();
 	control_final(c, imsg_get_id(imsg), 0, RES_OK, textf("%s mode",
 	    proto_mode_name(w.value)));
 }

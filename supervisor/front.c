@@ -303,9 +303,9 @@ front_service(struct conn *c, uint32_t id)
 static void
 front_refuse(struct conn *c, struct service *s, const struct wire_action *a)
 {
-	event_note(s, EV_REFUSED, c->who.who, textf("%s%s%s",
+	event_note(s, EV_REFUSED, c->who.who, textf("%s%s%s%s%s",
 	    proto_verb_name(a->verb), a->client[0] == '\0' ? "" : " by ",
-	    a->client));
+	    a->client, a->reason[0] == '\0' ? "" : ": ", a->reason));
 	front_answer(c, a->serial, s->id, a->verb, RES_PERMISSION,
 	    textf("Permission denied: %s allows the network to %s only",
 	    s->st.name, proto_role_name(auth_role(&c->who, s))));

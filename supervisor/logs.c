@@ -16,10 +16,13 @@
 
 #include "supervisor.h"
 
+#define FORGET_MS	20	/* until a drained pipe leaves the store */
 #define ENDS_MAX	64	/* in one turn of the loop, else sent at once */
 
 /* Used again and again: the steady state allocates nothing. */
 static struct logpipe_list	 spare = TAILQ_HEAD_INITIALIZER(spare);
+static struct logpipe_list	 drained = TAILQ_HEAD_INITIALIZER(drained);
+static struct event		 drained_ev;
 
 /*
  * Ends that the logger has not been told yet: telling it wakes it up, and the
@@ -32,12 +35,20 @@ struct run_end {
 static struct run_end	 ends[ENDS_MAX];
 static unsigned int	 nends;
 
+static void	drained_forget(evutil_socket_t, short, void *);
+
 static void
 logs_send_run(uint32_t type, const struct service *s,
     const struct wire_run *r)
 {
 	if (sup.logger != NULL && !s->orphan)
 		link_send(sup.logger, type, s->id, -1, r, sizeof(*r));
+}
+
+void
+logs_init(void)
+{
+	evtimer_assign(&drained_ev, sup.base, drained_forget, NULL);
 }
 
 void
@@ -85,24 +96,43 @@ logs_run_over(struct service *s, uint32_t kind, uint32_t run, int code,
 
 /* --- pipes ---------------------------------------------------------------- */
 static void
-pipe_store(const struct service *s, const struct logpipe *p, int keep)
+pipe_key(struct wire_key *key, uint32_t service, const struct logpipe *p)
+{
+	memset(key, 0, sizeof(*key));
+	key->service = service;
+	key->run = p->run;
+	key->kind = p->kind;
+	key->stream = p->stream;
+}
+
+static void
+pipe_keep(const struct service *s, const struct logpipe *p)
 {
 	struct wire_key	 key;
-	int		 fd = -1;
+	int		 fd;
 
 	if (sup.parent == NULL || s->orphan)
 		return;
-	memset(&key, 0, sizeof(key));
-	key.service = s->id;
-	key.run = p->run;
-	key.kind = p->kind;
-	key.stream = p->stream;
-	if (keep && (fd = fcntl(p->fd, F_DUPFD_CLOEXEC, 0)) == -1) {
+	if ((fd = fcntl(p->fd, F_DUPFD_CLOEXEC, 0)) == -1) {
 		log_warn("%s: log pipe for the store", s->st.name);
 		return;
 	}
-	link_send(sup.parent, keep ? IMSG_KEEP : IMSG_FORGET, 0, fd, &key,
-	    sizeof(key));
+	pipe_key(&key, s->id, p);
+	link_send(sup.parent, IMSG_KEEP, 0, fd, &key, sizeof(key));
+}
+
+/* Taken from its list by the caller. */
+static void
+pipe_free(uint32_t service, struct logpipe *p)
+{
+	struct wire_key	 key;
+
+	if (sup.parent != NULL) {
+		pipe_key(&key, service, p);
+		link_send(sup.parent, IMSG_FORGET, 0, -1, &key, sizeof(key));
+	}
+	close(p->fd);
+	TAILQ_INSERT_HEAD(&spare, p, entry);
 }
 
 static void
@@ -127,11 +157,27 @@ pipe_attach(const struct service *s, const struct logpipe *p)
 static void
 pipe_forget(struct service *s, struct logpipe *p)
 {
-	pipe_store(s, p, 0);
-	close(p->fd);
 	TAILQ_REMOVE(&s->pipes, p, entry);
 	s->npipes--;
-	TAILQ_INSERT_HEAD(&spare, p, entry);
+	pipe_free(s->id, p);
+}
+
+/*
+ * A pipe is drained when its process has just died.  Telling the parent wakes
+ * it up, and the next process comes first: so this is done a moment later.
+ */
+static void
+drained_forget(evutil_socket_t fd, short what, void *arg)
+{
+	struct logpipe	*p;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	while ((p = TAILQ_FIRST(&drained)) != NULL) {
+		TAILQ_REMOVE(&drained, p, entry);
+		pipe_free(p->service, p);
+	}
 }
 
 static struct logpipe *
@@ -160,7 +206,7 @@ logs_attach(struct service *s, uint32_t kind, uint32_t run, uint32_t stream,
 	TAILQ_INSERT_TAIL(&s->pipes, p, entry);
 	s->npipes++;
 	pipe_attach(s, p);
-	pipe_store(s, p, 1);
+	pipe_keep(s, p);
 	if (s->npipes > LOGPIPES_MAX) {
 		log_warnx("%s: log of run %u is given up: too many unread",
 		    s->st.name, TAILQ_FIRST(&s->pipes)->run);
@@ -174,6 +220,8 @@ logs_forget(struct service *s)
 	struct logpipe	*p;
 
 	logs_flush();
+	/* Their keys may be another service's soon. */
+	drained_forget(-1, 0, NULL);
 	while ((p = TAILQ_FIRST(&s->pipes)) != NULL)
 		pipe_forget(s, p);
 }
@@ -181,6 +229,7 @@ logs_forget(struct service *s)
 static void
 logs_drained(struct link *l, struct imsg *imsg)
 {
+	const struct timeval	 tv = { 0, FORGET_MS * 1000 };
 	struct wire_attach	 a;
 	struct service		*s;
 	struct logpipe		*p;
@@ -195,10 +244,16 @@ logs_drained(struct link *l, struct imsg *imsg)
 		return;
 	TAILQ_FOREACH(p, &s->pipes, entry)
 		if (p->run == a.run && p->kind == a.kind &&
-		    p->stream == a.stream) {
-			pipe_forget(s, p);
-			return;
-		}
+		    p->stream == a.stream)
+			break;
+	if (p == NULL)
+		return;
+	TAILQ_REMOVE(&s->pipes, p, entry);
+	s->npipes--;
+	p->service = id;
+	TAILQ_INSERT_TAIL(&drained, p, entry);
+	if (!evtimer_pending(&drained_ev, NULL))
+		evtimer_add(&drained_ev, &tv);
 }
 
 static void

@@ -72,6 +72,7 @@ mode_init(void)
 	last_activity = mono_ms();
 	evtimer_assign(&check_ev, sup.base, mode_check, NULL);
 	check_arm();
+	push_mode();
 }
 
 void

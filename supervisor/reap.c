@@ -238,20 +238,34 @@ reap_pid(pid_t pid)
 		continue;
 }
 
+void
+reap_build_done(struct service *s)
+{
+	s->build_left = 0;
+	s->build.sid = 0;
+	build_exited(s, s->build_code, s->build_sig);
+}
+
 static void
 reap_build(struct child *c, int code, int sig)
 {
 	struct service	*s = c->svc;
+	unsigned int	 left = 0;
 
-	/* A build that has ended leaves nobody in its group behind. */
+	/* A build that has ended leaves nobody in its group behind; one that
+	 * was ended leaves nobody at all. */
 	if (s->aborted || s->timed_out)
-		reap_kill(s, 1, SIGKILL);
+		left = reap_kill(s, 1, SIGKILL);
 	else
 		kill(-c->pid, SIGKILL);
 	reap_pid(c->pid);
 	child_forget(c);
-	c->sid = 0;
-	build_exited(s, code, sig);
+	s->build_code = code;
+	s->build_sig = sig;
+	if (left == 0)
+		reap_build_done(s);
+	else
+		build_linger(s);
 }
 
 static void
@@ -293,6 +307,8 @@ reap_child(struct child *c, const siginfo_t *si)
 static void
 reap_check_service(struct service *s)
 {
+	if (s->build_left && reap_kill(s, 1, SIGKILL) == 0)
+		reap_build_done(s);
 	if (!s->sweeping)
 		return;
 	if (s->killed ? reap_kill(s, 0, SIGKILL) : reap_left(s))

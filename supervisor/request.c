@@ -66,6 +66,8 @@ void
 request_send(const struct asker *asker, struct wire_result *r,
     const char *text)
 {
+	/* Whoever reads an answer and then asks for the state sees the new one. */
+	push_flush();
 	r->serial = asker->serial;
 	if (asker->ctl != NULL) {
 		control_send(asker->ctl, asker->frame, r, text);

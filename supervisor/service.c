@@ -62,7 +62,8 @@ service_error(struct service *s, const char *text)
 int
 service_alive(const struct service *s)
 {
-	return (s->run.pid != 0 || s->build.pid != 0 || s->sweeping);
+	return (s->run.pid != 0 || s->build.pid != 0 || s->sweeping ||
+	    s->build_left);
 }
 
 int
@@ -98,6 +99,7 @@ service_settle(struct service *s)
 	s->replace = 0;
 	s->stop_limit_ms = 0;
 	s->st.activity = ACT_NONE;
+	push_state(s);
 }
 
 /* --- transitions ---------------------------------------------------------- */
@@ -318,6 +320,8 @@ ready_note(struct service *s)
 void
 service_ready(struct service *s)
 {
+	const char	*text;
+
 	if (s->st.state != ST_STARTING)
 		return;
 	s->st.flags |= STF_READY;
@@ -326,8 +330,9 @@ service_ready(struct service *s)
 	ready_note(s);
 	if (!s->automatic && (s->op == VERB_RESTART || s->op == VERB_REBUILD))
 		s->st.crash_count = 0;	/* S0-31 */
-	request_finish(s, ~(1U << VERB_STOP), RES_OK, ready_text(s));
+	text = ready_text(s);
 	service_settle(s);
+	request_finish(s, ~(1U << VERB_STOP), RES_OK, text);
 	ask_next(s);
 }
 
@@ -396,9 +401,10 @@ service_stopped(struct service *s)
 	exit_note(s, EV_EXITED);
 	service_settle(s);
 	service_event(s, SE_DONE);
-	request_finish(s, 1U << VERB_STOP, RES_OK,
-	    textf("%s was stopped%s", s->st.name,
-	    s->killed ? " with SIGKILL" : ""));
+	if (!s->building)	/* else the end of the build answers */
+		request_finish(s, 1U << VERB_STOP, RES_OK,
+		    textf("%s was stopped%s", s->st.name,
+		    s->killed ? " with SIGKILL" : ""));
 	ask_next(s);
 	supervisor_check_stopped();
 }
@@ -536,23 +542,39 @@ crash_decide(struct service *s, int failed)
 	}
 }
 
+/*
+ * Tell those who waited for it to come up that it did not.  Who asked for
+ * something to be done after this waits on.
+ */
+static void
+fail_requests(struct service *s, uint32_t code, const char *text)
+{
+	uint32_t	 verbs = ~(1U << VERB_STOP);
+
+	if (s->then != VERB_COUNT)
+		verbs &= ~(1U << s->then);
+	request_finish(s, verbs, code, text);
+}
+
 /* It ran, and ended on its own (U-5, S0-27). */
 static void
 service_crashed(struct service *s)
 {
 	uint32_t	 on = s->conf->w.restart_on;
 	int		 failed = s->st.exit_code != 0;
+	char		 text[REASON_SIZE];
 
 	if (policy_stable(&s->conf->w, (s->exited_us - s->started_us) / 1000))
 		s->attempts = 0;
 	crash_text(s);
-	request_finish(s, ~0U, RES_COMMAND_FAILED, s->st.error);
+	strlcpy(text, s->st.error, sizeof(text));
 	if (failed || on == RESTART_ALWAYS) {
 		s->st.crash_count++;
 		exit_note(s, EV_CRASHED);
 	} else
 		exit_note(s, EV_EXITED);
 	crash_decide(s, failed);
+	fail_requests(s, RES_COMMAND_FAILED, text);
 	ask_next(s);
 }
 
@@ -560,12 +582,12 @@ service_crashed(struct service *s)
 static void
 service_fail(struct service *s, uint32_t reason, uint32_t code)
 {
-	int	 automatic = s->automatic;
+	char	 text[REASON_SIZE];
 
+	strlcpy(text, s->st.error, sizeof(text));
+	log_notice("%s", text);
 	s->st.exit_reason = reason;
-	log_notice("%s", s->st.error);
-	request_finish(s, ~(1U << VERB_STOP), code, s->st.error);
-	if (automatic) {
+	if (s->automatic) {
 		s->st.crash_count++;
 		exit_note(s, reason == EXIT_BUILD_FAILED ? EV_BUILD_FAILED :
 		    EV_CRASHED);
@@ -575,6 +597,7 @@ service_fail(struct service *s, uint32_t reason, uint32_t code)
 		service_want(s, 0);
 		service_event(s, SE_GIVE_UP);
 	}
+	fail_requests(s, code, text);
 	ask_next(s);
 }
 

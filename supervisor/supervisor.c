@@ -371,6 +371,7 @@ main(int argc, char *argv[])
 		fatal("link to the parent");
 	log_setsink(parent_log);
 	spawn_init();
+	logs_init();
 	signals_init();
 	if (tree_init() == -1)
 		fatal("/proc: children of this process");

@@ -86,6 +86,7 @@ struct logpipe {
 	uint32_t		 run;
 	uint32_t		 kind;
 	uint32_t		 stream;
+	uint32_t		 service;	/* once it is drained */
 	int			 fd;
 };
 TAILQ_HEAD(logpipe_list, logpipe);
@@ -160,6 +161,9 @@ struct service {
 	uint8_t			 building;	/* holds a slot */
 	uint8_t			 aborted;	/* the build is being killed */
 	uint8_t			 timed_out;	/* the build overran its limit */
+	int			 build_code;	/* of its exit */
+	int			 build_sig;
+	uint8_t			 build_left;	/* it ended, its tree did not */
 	uint8_t			 killed;	/* KILL was sent in this stop */
 	uint8_t			 sweeping;	/* main gone, its tree is not */
 	uint8_t			 dirty;
@@ -301,6 +305,7 @@ void		 reap_init(void);
 /* Signal the whole tree of a service or its build; how many there are. */
 unsigned int	 reap_kill(struct service *, int build, int sig);
 unsigned int	 reap_left(struct service *);	/* processes still there */
+void		 reap_build_done(struct service *);	/* no more waiting */
 void		 reap_survivors(struct service *, char *, size_t);
 unsigned int	 reap_kill_all(void);
 void		 reap_forget(const struct service *);	/* its tree is gone */
@@ -308,6 +313,7 @@ void		 reap_forget(const struct service *);	/* its tree is gone */
 /* --- build.c -------------------------------------------------------------- */
 void		 build_want(struct service *);		/* queue for a slot */
 void		 build_cancel(struct service *);	/* dequeue or kill */
+void		 build_linger(struct service *);	/* for its tree */
 void		 build_exited(struct service *, int code, int sig);
 int		 build_needed(const struct service *, uint32_t mode);
 
@@ -340,6 +346,7 @@ size_t		 push_text(const struct service *, struct wire_text *, char *,
 		    size_t);				/* bytes of the tail */
 
 /* --- logs.c --------------------------------------------------------------- */
+void		 logs_init(void);
 void		 logs_run(struct service *, uint32_t kind, uint32_t run);
 void		 logs_attach(struct service *, uint32_t kind, uint32_t run,
 		    uint32_t stream, int fd);

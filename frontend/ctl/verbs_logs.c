@@ -100,8 +100,8 @@ verb_search(const struct options *o)
 	p.marks = o->argc == 2;
 	if (o->argc == 2 && !given(o, OPT_RAW))
 		p.flags |= RENDER_MARKS;
-	if (!given(o, OPT_RAW))
-		p.flags |= RENDER_STDERR;
+	if (!given(o, OPT_RAW) && !given(o, OPT_BUILDLOG))
+		p.flags |= RENDER_STDERR;	/* builds: S0-63 */
 	if (p.json)
 		printer_collect(&p);
 	status = queries_run(c, &qs, &p, 0);

@@ -7,8 +7,8 @@ import socket
 import subprocess
 import threading
 
-from keepd import (Keepd, Mcp, PATIENCE, USER, alive, as_user, eq, has, ok,
-                   service, test)
+from keepd import (Keepd, Mcp, PATIENCE, USER, alive, as_user, eq, free_port,
+                   has, ok, service, test)
 from test_control import hello
 
 OTHER = 54321                                   # needs no account
@@ -72,8 +72,8 @@ def identity_reused_port():
     uid = pwd.getpwnam(USER).pw_uid
     with Keepd(service("a", "note:up", "hang"), uid=uid) as k:
         k.note("up")
-        for i in range(10):
-            port = 33000 + i + os.getpid() % 1000
+        for _ in range(10):
+            port = free_port()
             body = json.dumps({"jsonrpc": "2.0", "id": 1, "method":
                                "tools/call",
                                "params": {"name": "get_status"}})

@@ -3,6 +3,8 @@
  * slow or gone: what cannot be written at once is dropped, counted, and the
  * count said once when there is room again.
  */
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -24,6 +26,24 @@ static struct echo echoes[RING_STREAMS] = {
 	[STREAM_STDOUT] = { .fd = STDOUT_FILENO },
 	[STREAM_STDERR] = { .fd = STDERR_FILENO }
 };
+
+static int	echo_off;	/* nobody reads either of them */
+
+/* Before the lock-up.  Rendering every line for /dev/null halves the ingest. */
+void
+echo_init(void)
+{
+	struct stat	null, st;
+	int		i;
+
+	if (stat("/dev/null", &null) == -1)
+		return;
+	for (i = 0; i < RING_STREAMS; i++)
+		if (fstat(echoes[i].fd, &st) == -1 || !S_ISCHR(st.st_mode) ||
+		    st.st_rdev != null.st_rdev)
+			return;
+	echo_off = 1;
+}
 
 static int
 echo_ready(const struct echo *e)
@@ -106,6 +126,8 @@ echo_lines(struct log *l, uint32_t slot, uint64_t from)
 	struct ring_iter	 it;
 	const uint8_t		*text;
 
+	if (echo_off)
+		return;
 	memset(&q, 0, sizeof(q));
 	ring_sel_get(&l->ring, slot, &q, &sel);
 	if (from < sel.first)

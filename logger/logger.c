@@ -519,6 +519,7 @@ main(int argc, char *argv[])
 	signal(SIGINT, SIG_IGN);	/* of a terminal: the parent decides */
 	if ((logger_base = event_base_new()) == NULL || source_init() == -1)
 		fatal("event_base_new");
+	echo_init();
 	sandbox_prepare(ROLE_LOGGER);
 	fd = searcher_spawn(argc, argv);
 	privdrop(ROLE_LOGGER, &options.drop);

@@ -110,6 +110,7 @@ void	 source_drain(struct log *, uint32_t run);
 void	 source_drop(struct log *);	/* all of a log */
 
 /* --- echo.c: lines to keepd's own output (S0-64) -------------------------- */
+void	 echo_init(void);
 void	 echo_lines(struct log *, uint32_t slot, uint64_t from);
 
 /* --- query.c ------------------------------------------------------------- */

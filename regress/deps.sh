@@ -21,7 +21,8 @@ pkgs_for() {
 have() {
 	case $1 in
 	nodejs) command -v node >/dev/null 2>&1 && return 0 ;;
-	npm|python3|gcc|make|curl) command -v "$1" >/dev/null 2>&1 && return 0 ;;
+	python3) [ -x /usr/bin/python3 ] && return 0 ;;
+	npm|gcc|make|curl) command -v "$1" >/dev/null 2>&1 && return 0 ;;
 	pkg-config) command -v pkg-config >/dev/null 2>&1 && return 0 ;;
 	esac
 	[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null |

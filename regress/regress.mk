@@ -47,7 +47,7 @@ install: all
 	$(INSTALL) -m 644 etc/tmpfiles.d/keepd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/
 
 check-programs: $(B)/regress/unit $(B)/regress/sandbox-probe \
-    $(B)/regress/breach-frontend
+    $(B)/regress/breach-frontend $(B)/regress/torture-logger
 
 # The packages come first, in a make of their own: this one has already asked
 # pkg-config for flags.

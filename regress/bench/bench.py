@@ -49,7 +49,7 @@ class Keepd:
             f.write(f"listen on 127.0.0.1 port {self.port}\n"
                     f'control socket "{self.sock}"\n'
                     f'state directory "{self.dir}/state"\n'
-                    f'log directory "{self.dir}/log"\n{extra}\n{services}')
+                    f'log directory "{self.dir}/log"\necho no\n{extra}\n{services}')
         os.chmod(conf, 0o600)
         env = dict(os.environ, HOME=self.dir)
         ready, notify = self._notify(env)
@@ -151,7 +151,7 @@ def bench_ingest(b, tmp):
 
     cat, ours, lost = [], [], 0
     k = Keepd(b, f'service g {{\n command {{ "{gen}" "1024" "65536" "{fifo}" }}\n'
-                 f' autostart no\n log lines 1000000 runs 1\n log ring 256M\n}}\n')
+                 f' autostart no\n log lines 1000000 runs 1\n log ring 16M\n}}\n')
     for _ in range(3):
         p = []
         mbs, _n = one(lambda: p.append(subprocess.Popen(

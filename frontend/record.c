@@ -166,7 +166,7 @@ event_json(const struct wire_event *ev)
 char *
 short_event_text(const struct wire_short_event *ev, char *buf, size_t size)
 {
-	char		 when[64], how[32];
+	char		 when[64], how[64];
 	const char	*abbrev = sigabbrev_np(ev->signal);
 	time_t		 t = ev->time_ms / MS_PER_SEC;
 	struct tm	 tm;
@@ -178,13 +178,16 @@ short_event_text(const struct wire_short_event *ev, char *buf, size_t size)
 		snprintf(buf, size, "Started at %s", when);
 		return (buf);
 	}
-	if (ev->signal == 0)
-		snprintf(how, sizeof(how), "%d", ev->exit_code);
+	if (ev->signal == 0 && ev->exit_code == -1)	/* of no program */
+		strlcpy(how, "did not start", sizeof(how));
+	else if (ev->signal == 0)
+		snprintf(how, sizeof(how), "exit code: %d", ev->exit_code);
 	else if (abbrev != NULL)
-		snprintf(how, sizeof(how), "none, SIG%s", abbrev);
+		snprintf(how, sizeof(how), "exit code: none, SIG%s", abbrev);
 	else
-		snprintf(how, sizeof(how), "none, signal %u", ev->signal);
-	snprintf(buf, size, "Crashed at %s (exit code: %s)", when, how);
+		snprintf(how, sizeof(how), "exit code: none, signal %u",
+		    ev->signal);
+	snprintf(buf, size, "Crashed at %s (%s)", when, how);
 	return (buf);
 }
 

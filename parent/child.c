@@ -140,6 +140,10 @@ child_arguments(struct child *c, struct arguments *a)
 		argument(a, "-v");
 	if (parent.conf->best_effort)
 		argument(a, "-b");
+	if (c->peer == PEER_SUPERVISOR && cgroup_directory() != NULL) {
+		argument(a, "-c");
+		argument(a, cgroup_directory());
+	}
 	if (!parent.conf->system_mode)
 		return;
 	snprintf(a->uid, sizeof(a->uid), "%u", user->uid);
@@ -185,9 +189,11 @@ child_descriptors(int fd)
 }
 
 static void __attribute__((noreturn))
-child_exec(const char *path, char **argv, int fd)
+child_exec(const struct child *c, const char *path, char **argv, int fd)
 {
 	reset_signals();
+	if (c->peer == PEER_SUPERVISOR)
+		cgroup_enter();
 	if (child_descriptors(fd) != -1) {
 		closefrom(CHILD_FD + 1);
 		sandbox_service();	/* our limits are not for others */
@@ -210,7 +216,7 @@ child_fork(struct child *c, int fd)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
 	if ((pid = fork()) == 0)
-		child_exec(path, a.argv, fd);
+		child_exec(c, path, a.argv, fd);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return (pid);
 }

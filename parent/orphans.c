@@ -64,6 +64,8 @@ orphans_signal(void)
 		log_warn("cannot list the services that are left");
 		return (0);
 	}
+	if (late)
+		cgroup_kill();
 	for (i = 0; i < n; i++) {
 		if (child_is(pids[i]))
 			continue;

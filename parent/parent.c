@@ -398,6 +398,7 @@ parent_prepare(const struct config *conf)
 	    users_init() == -1 || child_init(libexec_directory()) == -1 ||
 	    store_update(conf) == -1)
 		return (-1);
+	cgroup_init();
 	if (os_subreaper() == -1) {
 		log_warn("child subreaper");
 		return (-1);
@@ -436,6 +437,7 @@ parent_run(const struct config *conf)
 	parent_lock_up(conf);
 	child_start_all();
 	event_base_dispatch(parent.base);
+	cgroup_end();
 	listen_close();
 	log_notice("ended");
 	return (parent.exit_code);

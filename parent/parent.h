@@ -84,6 +84,17 @@ int	store_resized(const struct service *);	/* ring has another size */
 int	store_keep(const struct wire_key *, int fd); /* takes fd */
 void	store_forget(const struct wire_key *);
 
+/* limits.c: room for the descriptors of all services; -1: said why */
+int	limits_files(const struct config *);
+
+/* cgroup_linux.c: a cgroup for the services, where one is delegated */
+void	cgroup_init(void);			/* before the supervisor starts */
+const char *cgroup_directory(void);		/* NULL: none */
+/* The forked supervisor, before exec: into its place.  Async-signal-safe. */
+void	cgroup_enter(void);
+void	cgroup_kill(void);			/* all in it, at once */
+void	cgroup_end(void);			/* nobody is left: remove it */
+
 /* sendconf.c: the transaction; old is NULL or what the peer had before */
 void	sendconf(enum peer, struct link *, const struct config *old);
 

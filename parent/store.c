@@ -104,6 +104,8 @@ store_update(const struct config *conf)
 	const struct service	*svc;
 	uint32_t		 kind;
 
+	if (limits_files(conf) == -1)
+		return (-1);
 	TAILQ_FOREACH(svc, &conf->services, entry)
 		for (kind = 0; kind < RING_KINDS; kind++)
 			if (rings[svc->id][kind] == NULL &&

@@ -75,7 +75,8 @@ unit() {
 		printf "%d passed, %d failed, 0 skipped\n", checks - bad, bad
 		exit (bad > 0 || checks == 0)
 	}'
-	[ "${PIPESTATUS[0]}" -eq 0 ] && [ "${PIPESTATUS[2]}" -eq 0 ]
+	local rc=("${PIPESTATUS[@]}")
+	[ "${rc[0]}" -eq 0 ] && [ "${rc[2]}" -eq 0 ]
 }
 
 export CK_TIMEOUT_MULTIPLIER=4

@@ -111,7 +111,7 @@ owner_of_stray(const struct treeproc *p, int *build)
 	struct service		*s;
 	uint32_t		 mark;
 
-	if (tree_marked(p->pid, &mark)) {
+	if (cgroup_mark(p->pid, &mark) || tree_marked(p->pid, &mark)) {
 		*build = mark & 1;
 		return (owner_by(owns_mark, mark));
 	}
@@ -176,6 +176,8 @@ reap_kill(struct service *s, int build, int sig)
 	tree_select(t, s, build);
 	for (i = 0; i < t->n; i++)
 		seen_add(&t->v[i], s, build);
+	if (sig == SIGKILL)
+		cgroup_kill(s, build);
 	if (group != 0)
 		kill(-group, sig);
 	for (i = 0; i < t->n; i++) {
@@ -218,10 +220,15 @@ reap_survivors(struct service *s, char *buf, size_t size)
 unsigned int
 reap_kill_all(void)
 {
+	struct service	*s;
 	struct tree	*t = &reap_tree;
 	size_t		 i;
 
 	tree_scan(t, NULL);
+	SERVICE_FOREACH(s) {
+		cgroup_kill(s, 0);
+		cgroup_kill(s, 1);
+	}
 	for (i = 0; i < t->n; i++)
 		tree_signal(&t->v[i], SIGKILL);
 	return (t->n);
@@ -243,6 +250,7 @@ reap_build_done(struct service *s)
 {
 	s->build_left = 0;
 	s->build.sid = 0;
+	cgroup_remove(s, 1);
 	build_exited(s, s->build_code, s->build_sig);
 }
 

@@ -419,13 +419,10 @@ service_replace(struct service *s)
 	service_go(s);
 }
 
-/* Nothing of it is left. */
-void
-service_tree_gone(struct service *s)
+/* What comes now that nothing of it is left. */
+static void
+service_tree_next(struct service *s)
 {
-	evtimer_del(&s->timer);
-	s->sweeping = 0;
-	reap_forget(s);
 	if (s->st.state == ST_FAILED || s->st.state == ST_STOPPED)
 		supervisor_check_stopped();	/* a survivor went at last */
 	else if (s->op == VERB_STOP)
@@ -442,6 +439,18 @@ service_tree_gone(struct service *s)
 		service_fell(s);
 	else
 		service_crashed(s);
+}
+
+/* Nothing of it is left. */
+void
+service_tree_gone(struct service *s)
+{
+	evtimer_del(&s->timer);
+	s->sweeping = 0;
+	reap_forget(s);
+	service_tree_next(s);
+	if (s->run.pid == 0)	/* else the next one is in it */
+		cgroup_remove(s, 0);
 }
 
 static void

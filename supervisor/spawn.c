@@ -132,6 +132,7 @@ launch_fill(struct launch *l, struct service *s, enum child_kind kind,
 	l->groups = c->groups;
 	l->ngroups = c->ngroups;
 	l->mark = s->mark + (kind != CHILD_RUN);
+	l->cgroup = -1;
 }
 
 static void
@@ -207,6 +208,8 @@ spawn_fork(struct launch *l)
 	if ((pid = fork()) == 0)
 		child_main(l);
 	error = errno;
+	if (l->cgroup != -1)
+		close(l->cgroup);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	errno = error;
 	return (pid);
@@ -289,6 +292,7 @@ spawn_child(struct service *s, enum child_kind kind, uint32_t mode,
 		stage = "fork";
 		launch_pipes(&l, &p);
 		spawn_number(s, kind);
+		l.cgroup = cgroup_open(s, kind != CHILD_RUN);
 		pid = spawn_fork(&l);
 	}
 	if (pid == -1) {

@@ -29,6 +29,7 @@ struct options {
 	int		 foreground;
 	int		 verbose;
 	int		 best_effort;
+	const char	*cgroup;	/* made for us, or NULL */
 };
 
 struct supervisor	 sup;
@@ -290,10 +291,13 @@ options_read(struct options *o, int argc, char *argv[])
 	int	 ch;
 
 	memset(o, 0, sizeof(*o));
-	while ((ch = getopt(argc, argv, "bdSvu:g:C:")) != -1)
+	while ((ch = getopt(argc, argv, "bc:dSvu:g:C:")) != -1)
 		switch (ch) {
 		case 'b':
 			o->best_effort = 1;
+			break;
+		case 'c':
+			o->cgroup = optarg;
 			break;
 		case 'd':
 			o->foreground = 1;
@@ -375,6 +379,7 @@ main(int argc, char *argv[])
 	signals_init();
 	if (tree_init() == -1)
 		fatal("/proc: children of this process");
+	cgroup_init(o.cgroup);
 	if (diag_init() == -1)
 		log_warn("sock_diag: TCP clients cannot be told apart");
 	evtimer_assign(&last_ev, sup.base, last_round, NULL);

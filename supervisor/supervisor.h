@@ -418,6 +418,15 @@ void		 relay_down(void);		/* the logger is gone */
 void		 relay_data(struct link *, struct imsg *);
 void		 relay_end(struct link *, struct imsg *);
 
+/* --- cgroup_linux.c ------------------------------------------------------- */
+void		 cgroup_init(const char *);	/* the parent's for us, or NULL */
+/* cgroup.procs of what is to be started; -1: it starts without. */
+int		 cgroup_open(const struct service *, int build);
+/* 1: the mark of the service or build that this process is in. */
+int		 cgroup_mark(pid_t, uint32_t *mark);
+void		 cgroup_kill(const struct service *, int build);
+void		 cgroup_remove(const struct service *, int build);
+
 /* --- tree_linux.c --------------------------------------------------------- */
 /* One process below the supervisor that is not a zombie. */
 struct treeproc {

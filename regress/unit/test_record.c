@@ -121,6 +121,9 @@ START_TEST(texts)
 	ev.signal = 11;
 	ck_assert_str_eq(short_event_text(&ev, buf, sizeof(buf)),
 	    "Crashed at 2026-11-20 10:00:00 UTC (exit code: none, SIGSEGV)");
+	ev.signal = 0;
+	ck_assert_str_eq(short_event_text(&ev, buf, sizeof(buf)),
+	    "Crashed at 2026-11-20 10:00:00 UTC (did not start)");
 	ck_assert_str_eq(hours_minutes(7384000, buf, sizeof(buf)),
 	    "2 hours 3 minutes");
 	ck_assert_str_eq(hours_minutes(0, buf, sizeof(buf)),

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "frontend.h"
@@ -23,6 +24,7 @@
 #include "util.h"
 
 #define HEADERS_MAX	(16 * 1024)	/* bytes; more is 431 */
+#define MCP_OTHERS_MAX	32		/* unknown Mcp-*; more is 431 */
 #define HEADERS_READ	(64 * 1024)	/* evhttp's own limit: 413, closed */
 #define TARGET_MAX	2048		/* bytes of a request target */
 #define LISTENS_MAX	16
@@ -122,6 +124,21 @@ http_add_header(struct conn *c, const char *name, const char *value)
 	    name, value);
 }
 
+/* Rendered once a second, where evhttp would do it for each answer. */
+static const char *
+http_date(void)
+{
+	static char	 buf[sizeof("Thu, 01 Jan 1970 00:00:00 GMT")];
+	static time_t	 made;
+	time_t		 now = time(NULL);
+	struct tm	 tm;
+
+	if (now != made && gmtime_r(&now, &tm) != NULL && strftime(buf,
+	    sizeof(buf), "%a, %d %b %Y %H:%M:%S GMT", &tm) != 0)
+		made = now;
+	return (buf);
+}
+
 /* Takes the exchange off the connection; what is left is to write. */
 static struct evhttp_request *
 http_take(struct conn *c)
@@ -135,12 +152,34 @@ http_take(struct conn *c)
 	return (req);
 }
 
+/*
+ * Nearly every answer fits in the socket: write it now instead of asking the
+ * kernel whether that would be possible.  What does not fit, and what goes
+ * wrong, is left to the bufferevent, which waits to write anyway.
+ */
+static void
+http_flush(struct bufferevent *bev)
+{
+	struct evbuffer	*out = bufferevent_get_output(bev);
+
+	(void)evbuffer_unfreeze(out, 1);
+	(void)evbuffer_write(out, bufferevent_getfd(bev));
+	(void)evbuffer_freeze(out, 1);
+	/* Tells evhttp, which may free the connection now. */
+	if (evbuffer_get_length(out) == 0)
+		bufferevent_trigger(bev, EV_WRITE, 0);
+}
+
 void
 http_reply(struct conn *c, int status, const char *type, struct evbuffer *body)
 {
+	struct bufferevent	*bev = c->bev;
+
 	http_add_header(c, "Content-Type", type);
 	http_add_header(c, "X-Content-Type-Options", "nosniff");
+	http_add_header(c, "Date", http_date());
 	evhttp_send_reply(http_take(c), status, reason_of(status), body);
+	http_flush(bev);
 }
 
 void
@@ -244,7 +283,7 @@ headers_read(struct http_headers *h, struct evkeyvalq *in, const char **which)
 {
 	struct evkeyval	*kv;
 	const char	**slot;
-	size_t		 total = 0, len;
+	size_t		 total = 0, others = 0, len;
 
 	memset(h, 0, sizeof(*h));
 	TAILQ_FOREACH(kv, in, next) {
@@ -257,12 +296,13 @@ headers_read(struct http_headers *h, struct evkeyvalq *in, const char **which)
 			}
 			*slot = kv->value;
 		} else if (strncasecmp(kv->key, "Mcp-", 4) == 0 &&
+		    ++others <= MCP_OTHERS_MAX &&
 		    evhttp_find_header(in, kv->key) != kv->value) {
 			*which = "Mcp-*";
 			return (400);
 		}
 	}
-	if (total > HEADERS_MAX)
+	if (total > HEADERS_MAX || others > MCP_OTHERS_MAX)
 		return (431);
 	return (0);
 }

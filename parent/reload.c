@@ -135,8 +135,8 @@ reload_read(struct config *old)
 	if (conf->errors == 0)
 		config_ids(conf, old);
 	if (conf->errors == 0 && store_update(conf) == -1) {
-		config_error(conf, NULL, "no memory for the logs of new "
-		    "services");
+		config_error(conf, NULL, "no memory or descriptors for the "
+		    "logs of new services: see keepd's log");
 		drop_rings(conf, old);
 	}
 	if (conf->errors == 0)

@@ -32,7 +32,8 @@ install: all
 	$(INSTALL) -m 644 parent/keepd.conf.5 $(MANDIR)/man5/
 	$(INSTALL) -m 644 parent/keepd.8 frontend/ctl/keepctl.8 $(MANDIR)/man8/
 	$(INSTALL) -m 644 etc/examples/*.conf $(SHARE)/examples/keepd/
-	$(INSTALL) -m 644 etc/demo/* $(SHARE)/examples/keepd/demo/
+	$(INSTALL) -m 644 $(filter-out %.sh,$(wildcard etc/demo/*)) \
+	    etc/demo/worker.sh $(SHARE)/examples/keepd/demo/
 	$(INSTALL) -m 644 etc/LICENSE $(SHARE)/doc/keepd/
 	$(INSTALL) -m 644 etc/completion/keepctl.bash \
 	    $(SHARE)/bash-completion/completions/keepctl

@@ -71,8 +71,10 @@ unit() {
 		gsub(/[,:%]/, " ")
 		checks += $3; bad += $5 + $7
 	}
+	/^skip: / { skipped++ }
 	END {
-		printf "%d passed, %d failed, 0 skipped\n", checks - bad, bad
+		printf "%d passed, %d failed, %d skipped\n", checks - bad,
+		    bad, skipped
 		exit (bad > 0 || checks == 0)
 	}'
 	local rc=("${PIPESTATUS[@]}")

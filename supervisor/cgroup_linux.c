@@ -6,10 +6,13 @@
  */
 #include <sys/types.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,16 +97,28 @@ cgroup_open(const struct service *s, int build)
 		log_debug("%s: %s", path, strerror(errno));
 		return (-1);
 	}
-	cgroup_file(s, build, "/cgroup.procs", path, sizeof(path));
-	return (open(path, O_WRONLY | O_CLOEXEC));
+	return (open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-/* Its mark, and so its session and group, will have to do otherwise. */
-void
-cgroup_join(int fd)
+/*
+ * Born there: to move a living process makes the kernel wait for all its
+ * processors, some 20 ms.  Where the call is refused, the mark has to do.
+ */
+pid_t
+cgroup_fork(int fd)
 {
-	if (fd != -1 && write(fd, "0", 1) == -1)
-		return;
+	struct clone_args	 args;
+	pid_t			 pid;
+
+	if (fd == -1)
+		return (fork());
+	memset(&args, 0, sizeof(args));
+	args.flags = CLONE_INTO_CGROUP;
+	args.exit_signal = SIGCHLD;
+	args.cgroup = (uint64_t)fd;
+	if ((pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args))) == -1)
+		return (fork());
+	return (pid);
 }
 
 int

@@ -232,7 +232,6 @@ child_main(struct launch *l)
 
 	report_fd = l->report;
 	setsid();
-	cgroup_join(l->cgroup);
 	child_set_descriptors(l);
 	child_set_signals();
 	child_set_user(l);

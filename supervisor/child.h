@@ -49,7 +49,7 @@ struct launch {
 	int		 direnv;	/* enum tri */
 	uint32_t	 umask;
 	uint32_t	 mark;		/* for tree_mark */
-	int		 cgroup;	/* for cgroup_join; or -1 */
+	int		 cgroup;	/* to be forked into; or -1 */
 	uid_t		 uid;
 	gid_t		 gid;
 	const gid_t	*groups;
@@ -63,8 +63,6 @@ struct launch {
 #define MARK_MAX	0x3fffffffU
 /* tree_*.c: mark this process and all that will descend from it. */
 void	tree_mark(uint32_t);
-/* cgroup_*.c: move this process to where cgroup_open() says. */
-void	cgroup_join(int);
 void	child_main(struct launch *) __attribute__((noreturn));
 /* The report as a sentence with the key words that scripts look for (U-62). */
 void	child_explain(const struct child_report *, const struct launch *,

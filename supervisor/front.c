@@ -135,6 +135,14 @@ front_no_logger(void)
 	}
 }
 
+static int
+identity_same(const struct identity *a, const struct identity *b)
+{
+	return (a->uid == b->uid && a->role == b->role &&
+	    a->network == b->network && strcmp(a->who, b->who) == 0 &&
+	    memcmp(a->visible, b->visible, sizeof(a->visible)) == 0);
+}
+
 /* After a configuration: who sees something else now is told so. */
 void
 front_reidentify(void)
@@ -147,7 +155,7 @@ front_reidentify(void)
 			continue;
 		before = c->who;
 		auth_identify(&c->who, before.uid, NULL, 0, 1);
-		if (memcmp(&before, &c->who, sizeof(before)) == 0)
+		if (identity_same(&before, &c->who))
 			continue;
 		c->known = 0;
 		if (sup.logger != NULL)

@@ -19,6 +19,7 @@
 
 static struct event	 reap_ev;
 static struct tree	 reap_tree;
+static unsigned int	 looks;		/* at the strays, in this turn */
 
 /* --- whose is it ---------------------------------------------------------- */
 static int
@@ -173,6 +174,9 @@ reap_kill(struct service *s, int build, int sig)
 	pid_t		 group = build ? s->build.pid : s->run.pid;
 	size_t		 i;
 
+	/* KILL is the last word: nobody may have come since the last look. */
+	if (sig == SIGKILL)
+		tree_forget();
 	tree_select(t, s, build);
 	for (i = 0; i < t->n; i++)
 		seen_add(&t->v[i], s, build);
@@ -193,6 +197,7 @@ reap_kill(struct service *s, int build, int sig)
 unsigned int
 reap_left(struct service *s)
 {
+	tree_forget();
 	tree_select(&reap_tree, s, 0);
 	return (reap_tree.n);
 }
@@ -206,6 +211,7 @@ reap_survivors(struct service *s, char *buf, size_t size)
 	int		 n;
 
 	buf[0] = '\0';
+	tree_forget();
 	tree_select(t, s, 0);
 	for (i = 0; i < t->n && len < size; i++) {
 		n = snprintf(buf + len, size - len, "%spid %d (%s)",
@@ -276,13 +282,30 @@ reap_build(struct child *c, int code, int sig)
 		build_linger(s);
 }
 
+/*
+ * May it have left somebody behind?  Those would be ours since its death, so
+ * only a look after that tells.  Where several have ended, one look at who
+ * has and one at the strays do for all of them.
+ */
+static int
+reap_strays(struct child *c)
+{
+	if (!c->dead) {
+		c->dead = 1;
+		if (looks++ > 0)
+			child_note_dead();
+		tree_forget();
+	}
+	return (tree_strays());
+}
+
 static void
 reap_main(struct child *c, int code, int sig)
 {
 	struct service	*s = c->svc;
 	unsigned int	 left = 0;
 
-	if (tree_strays()) {
+	if (reap_strays(c)) {
 		if (s->st.state == ST_STOPPING && !s->killed)
 			left = reap_left(s);	/* they have been asked to go */
 		else if ((left = reap_left(s)) > 0)
@@ -350,6 +373,7 @@ reap_all(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
+	looks = 0;
 	for (;;) {
 		memset(&si, 0, sizeof(si));
 		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == -1) {
@@ -363,6 +387,7 @@ reap_all(evutil_socket_t fd, short what, void *arg)
 			reap_child(c, &si);
 		else {
 			reap_pid(si.si_pid);
+			tree_reaped(si.si_pid);
 			strays = 1;
 		}
 	}

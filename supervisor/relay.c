@@ -94,10 +94,9 @@ relay_new(struct ctl *ctl, uint32_t frame)
 		return (NULL);
 	r->ctl = ctl;
 	r->frame = frame;
-	do {
+	do
 		r->id = ++next_id;
-	} while (relay_find(r->id) != NULL);
-	RB_INSERT(relay_tree, &relays, r);
+	while (RB_INSERT(relay_tree, &relays, r) != NULL);
 	return (r);
 }
 

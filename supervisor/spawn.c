@@ -4,6 +4,7 @@
  * build.c's part.
  */
 #include <sys/types.h>
+#include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,6 +64,20 @@ child_forget(struct child *c)
 {
 	RB_REMOVE(child_tree, &children, c);
 	c->pid = 0;
+}
+
+void
+child_note_dead(void)
+{
+	struct child	*c;
+	siginfo_t	 si;
+
+	RB_FOREACH(c, child_tree, &children) {
+		si.si_pid = 0;
+		if (!c->dead && waitid(P_PID, c->pid, &si, WEXITED | WNOHANG |
+		    WNOWAIT) == 0)
+			c->dead = si.si_pid != 0;
+	}
 }
 
 /* --- pipes ---------------------------------------------------------------- */
@@ -205,7 +220,7 @@ spawn_fork(struct launch *l)
 
 	/* No handler of ours may run in the child. */
 	sigprocmask(SIG_BLOCK, &all_signals, &old);
-	if ((pid = fork()) == 0)
+	if ((pid = cgroup_fork(l->cgroup)) == 0)
 		child_main(l);
 	error = errno;
 	if (l->cgroup != -1)
@@ -252,7 +267,7 @@ spawn_watch(struct child *c, struct service *s, enum child_kind kind,
 	c->svc = s;
 	c->kind = kind;
 	c->pid = c->sid = pid;
-	c->failed = 0;
+	c->failed = c->dead = 0;
 	memset(&c->report, 0, sizeof(c->report));
 	c->errfd = fd;
 	c->out = p->out[0];

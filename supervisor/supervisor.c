@@ -344,6 +344,7 @@ supervisor_loop(void)
 	while (!sup.quit) {
 		if (event_base_loop(sup.base, EVLOOP_ONCE) == -1)
 			fatalx("event loop");
+		tree_forget();
 		if (spawn_busy())
 			continue;
 		logs_flush();

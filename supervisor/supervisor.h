@@ -77,6 +77,7 @@ struct child {
 	struct event	 err_ev;
 	struct child_report report;	/* valid when failed or reported */
 	int		 failed;
+	int		 dead;		/* when strays were looked for last */
 };
 RB_HEAD(child_tree, child);
 
@@ -296,6 +297,8 @@ int		 spawn_child(struct service *, enum child_kind, uint32_t mode,
 		    char *);
 int		 spawn_busy(void);
 struct child	*child_find(pid_t);
+/* Marks those that have ended already. */
+void		 child_note_dead(void);
 /* Reads what the child reported; called before it is reaped, too. */
 void		 spawn_settle(struct child *);
 void		 child_forget(struct child *);	/* after it was reaped */
@@ -420,8 +423,9 @@ void		 relay_end(struct link *, struct imsg *);
 
 /* --- cgroup_linux.c ------------------------------------------------------- */
 void		 cgroup_init(const char *);	/* the parent's for us, or NULL */
-/* cgroup.procs of what is to be started; -1: it starts without. */
+/* The cgroup of what is to be started, for the fork; -1: it has none. */
 int		 cgroup_open(const struct service *, int build);
+pid_t		 cgroup_fork(int);	/* fork(2) into there */
 /* 1: the mark of the service or build that this process is in. */
 int		 cgroup_mark(pid_t, uint32_t *mark);
 void		 cgroup_kill(const struct service *, int build);
@@ -444,8 +448,11 @@ struct tree {
 	size_t		 size;
 };
 int		 tree_init(void);
-/* 1: we have a direct child that is none of struct child's; 0: not. */
+/* 1: we have a direct child that is none of struct child's; 0: not.  Who they
+ * are is known from the last look until tree_forget(). */
 int		 tree_strays(void);
+void		 tree_forget(void);		/* at least once a loop turn */
+void		 tree_reaped(pid_t);		/* this stray is gone */
 /* Our descendants, without what descends from other services' children when
  * one is given.  The array belongs to the tree and is used again. */
 void		 tree_scan(struct tree *, const struct service *);

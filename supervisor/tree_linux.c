@@ -82,17 +82,57 @@ children_each(int fd, int (*each)(pid_t, void *), void *arg)
 	return (0);
 }
 
+/* --- strays --------------------------------------------------------------- */
+/* Our direct children that are no struct child's, as of the last look. */
+static pid_t	*strays;
+static size_t	 nstrays, strays_size;
+static int	 strays_known;
+
 static int
-is_stray(pid_t pid, void *arg)
+stray_add(pid_t pid, void *arg)
 {
+	pid_t	*v;
+
 	(void)arg;
-	return (child_find(pid) == NULL);
+	if (child_find(pid) != NULL)
+		return (0);
+	if (nstrays == strays_size) {
+		v = reallocarray(strays, strays_size + 64, sizeof(*v));
+		if (v == NULL)
+			return (1);
+		strays = v;
+		strays_size += 64;
+	}
+	strays[nstrays++] = pid;
+	return (0);
 }
 
 int
 tree_strays(void)
 {
-	return (children_each(own_children, is_stray, NULL));
+	if (!strays_known) {
+		nstrays = 0;
+		children_each(own_children, stray_add, NULL);
+		strays_known = 1;
+	}
+	return (nstrays > 0);
+}
+
+void
+tree_forget(void)
+{
+	strays_known = 0;
+}
+
+void
+tree_reaped(pid_t pid)
+{
+	size_t	 i, n = 0;
+
+	for (i = 0; i < nstrays; i++)
+		if (strays[i] != pid)
+			strays[n++] = strays[i];
+	nstrays = n;
 }
 
 /* --- one process ---------------------------------------------------------- */
@@ -145,7 +185,6 @@ proc_stat(pid_t pid, struct treeproc *p, int *threads)
 /* --- the whole tree ------------------------------------------------------- */
 struct collect {
 	struct tree		*tree;
-	const struct service	*only;
 	pid_t			 root;		/* 0: each is its own */
 };
 
@@ -183,17 +222,20 @@ collect_one(pid_t pid, void *arg)
 	return (0);
 }
 
-/* A direct child; those known to belong to others are left out. */
-static int
-collect_root(pid_t pid, void *arg)
+/* A service's own children, and the strays, who may be its, too. */
+static void
+collect_roots(struct collect *c, const struct service *s)
 {
-	const struct collect	*c = arg;
-	const struct child	*child;
+	size_t	 i;
 
-	if (c->only != NULL && (child = child_find(pid)) != NULL &&
-	    child->svc != c->only)
-		return (0);
-	return (collect_one(pid, arg));
+	if (s->run.pid != 0)
+		collect_one(s->run.pid, c);
+	if (s->build.pid != 0)
+		collect_one(s->build.pid, c);
+	if (!tree_strays())
+		return;
+	for (i = 0; i < nstrays; i++)
+		collect_one(strays[i], c);
 }
 
 static void
@@ -237,13 +279,16 @@ collect_children(struct collect *c, pid_t pid, int threads)
 void
 tree_scan(struct tree *t, const struct service *only)
 {
-	struct collect	 c = { t, only, 0 };
+	struct collect	 c = { t, 0 };
 	struct treeproc	 p;
 	size_t		 i, n = 0;
 	int		 threads;
 
 	t->n = 0;
-	children_each(own_children, collect_root, &c);
+	if (only == NULL)
+		children_each(own_children, collect_one, &c);
+	else
+		collect_roots(&c, only);
 	for (i = 0; i < t->n; i++) {
 		p = t->v[i];
 		if (proc_stat(p.pid, &p, &threads) == -1)

@@ -66,7 +66,7 @@ static const struct value_row {
 	{ KEY_STABLE, AS_DURATION, "stable after", AT(stable_ms),
 	    { 0, 365 * MS_DAY, 0 }, NULL },
 	{ KEY_LOG_LINES, AS_NUMBER, "log lines", AT(log_lines),
-	    { 1, 1000000, 0 }, NULL },
+	    { 1, 100000000, 0 }, NULL },
 	{ KEY_LOG_RUNS, AS_NUMBER, "log runs", AT(log_runs), { 1, 1000, 0 },
 	    NULL },
 	{ KEY_LOG_RING, AS_SIZE, "log ring", AT(ring_bytes),

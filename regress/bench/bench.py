@@ -118,7 +118,7 @@ def stamps(fifo_path, rounds, first_pid=None):
         fd_keep = os.open(fifo_path, os.O_WRONLY)    # never end of file
         start, pid = fifo.readline().split()
         for _ in range(rounds):
-            time.sleep(0.005)      # let the child reach pause(2)
+            time.sleep(0.05)      # let everything come to rest
             t0 = time.monotonic_ns()
             os.kill(int(pid), signal.SIGKILL)
             start, pid = fifo.readline().split()
@@ -134,13 +134,13 @@ def bench_respawn(b, tmp):
     for _ in range(3):
         p = subprocess.Popen([f"{b}/regress/bench-floor",
                               f"{b}/regress/bench-stamp", fifo])
-        ms, _pid = stamps(fifo, 60)
+        ms, _pid = stamps(fifo, 40)
         floor_ms += ms
         p.kill()
         p.wait()
         k = Keepd(b, f'service s {{\n command {{ "{os.path.abspath(b)}/regress/bench-stamp"'
                      f' "{fifo}" }}\n restart always\n backoff none\n attempts 0\n}}\n')
-        ms, _pid = stamps(fifo, 60)
+        ms, _pid = stamps(fifo, 40)
         keepd_ms += ms
         k.close()
     os.unlink(fifo)

@@ -49,9 +49,11 @@ LIB_HTTP	:= -levent_extra
 LIB_JSON	:= -ljansson
 LIB_PCRE2	:= -lpcre2-8
 
-# `make V=1` shows the commands.
+# `make V=1` shows the commands, `make -s` nothing.
+SILENT		:= $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS))))
 Q		:= $(if $(V),,@)
-say		= $(if $(V),,@echo "  $(1)	$(patsubst $(B)/%,%,$@)";)
+tell		= $(if $(SILENT),,echo "  $(1)	$(patsubst $(B)/%,%,$@)";)
+say		= $(if $(V),,@$(call tell,$(1)))
 
 # --- what is made of what -------------------------------------------------
 # A program's directory is its sources; searcher and keepctl live beside the
@@ -95,7 +97,7 @@ $(COMMON_LIB): $(call obj,$(COMMON_SRC))
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-link		= @mkdir -p $(@D); $(if $(V),,echo "  LD	$(patsubst $(B)/%,%,$@)";) \
+link		= @mkdir -p $(@D); $(if $(V),,$(call tell,LD)) \
 		  $(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		  $(COMMON_LIB) $(1) $(LIB_BASE)
 

@@ -231,15 +231,12 @@ signal_ignored(evutil_socket_t fd, short what, void *arg)
 static void
 signals_default(void)
 {
-	struct sigaction sa;
 	sigset_t	 none;
 	int		 sig;
 
 	/* What keepd's own starter ignored is not for services (nohup). */
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_handler = SIG_DFL;
 	for (sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &sa, NULL);
+		signal_default(sig);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

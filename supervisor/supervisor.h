@@ -459,6 +459,7 @@ void		 tree_scan(struct tree *, const struct service *);
 /* 1: the mark that this process of ours was started with. */
 int		 tree_marked(pid_t, uint32_t *mark);
 /* Signal exactly this process, if it still is this one. */
+void		 signal_default(int);
 int		 tree_signal(const struct treeproc *, int);
 
 #endif

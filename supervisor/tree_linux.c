@@ -318,6 +318,16 @@ tree_marked(pid_t pid, uint32_t *mark)
 }
 
 /* --- signals -------------------------------------------------------------- */
+/* Two signals libc keeps for itself and refuses to reset; the kernel does. */
+void
+signal_default(int sig)
+{
+	unsigned long	 kernel_sigaction[4] = { 0 };	/* SIG_DFL, no flags */
+
+	(void)syscall(SYS_rt_sigaction, sig, kernel_sigaction, NULL,
+	    sizeof(unsigned long));
+}
+
 int
 tree_signal(const struct treeproc *p, int sig)
 {

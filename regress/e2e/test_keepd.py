@@ -1,5 +1,7 @@
 """keepd itself: start, refusals, stop, signals, who is left behind."""
+import ctypes
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -327,9 +329,21 @@ def children_are_not_dumpable():
             eq(os.stat(f"/proc/{pid}/mem").st_uid, 0, f"owner of {role}'s")
 
 
+def ignore_everything():
+    """As a careless starter might: also the signals that libc hides."""
+    for sig in (signal.SIGQUIT, signal.SIGTTOU, signal.SIGRTMAX):
+        signal.signal(sig, signal.SIG_IGN)
+    if platform.machine() == "x86_64":
+        act = (ctypes.c_ulong * 4)(signal.SIG_IGN, 0, 0, 0)
+        for sig in (32, 33):
+            if ctypes.CDLL(None).syscall(13, sig, act, None, 8) != 0:
+                raise OSError("rt_sigaction")
+
+
 @test()
 def services_inherit_nothing():
     """Own session, clean signals and descriptors, none of keepd's locks."""
+    ignore_everything()
     with Keepd(service("a", "report", "hang", extra='env ONE "1,2=3 4"')) as k:
         n = k.note("report")
         eq(n["sid"], n["pid"], "session")

@@ -118,7 +118,7 @@ def stamps(fifo_path, rounds, first_pid=None):
         fd_keep = os.open(fifo_path, os.O_WRONLY)    # never end of file
         start, pid = fifo.readline().split()
         for _ in range(rounds):
-            time.sleep(0.05)      # let everything come to rest
+            time.sleep(0.02)      # let everything come to rest
             t0 = time.monotonic_ns()
             os.kill(int(pid), signal.SIGKILL)
             start, pid = fifo.readline().split()
